@@ -1,0 +1,3 @@
+module guestcore
+
+go 1.26
