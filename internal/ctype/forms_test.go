@@ -42,6 +42,10 @@ var forms = []struct {
 		dwz(t, dir, exe, filepath.Join(dir, "shared.debug"))
 		return objfile.Options{}
 	}},
+	{"dwz multifile, DWARF 5 names", func(t *testing.T, dir, exe string) objfile.Options {
+		dwz(t, dir, exe, filepath.Join(dir, "shared.debug"), "--dwarf-5")
+		return objfile.Options{}
+	}},
 	{"dwz multifile of a build-id file", func(t *testing.T, dir, exe string) objfile.Options {
 		shared := filepath.Join(dir, "debug", ".dwz", "shared.debug")
 		dwz(t, dir, exe, shared)
@@ -62,14 +66,14 @@ var forms = []struct {
 }
 
 // dwz moves what exe and a copy of it share into a file of its own.
-func dwz(t *testing.T, dir, exe, shared string) {
+func dwz(t *testing.T, dir, exe, shared string, flags ...string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(shared), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	second := filepath.Join(dir, "second")
 	objtest.Run(t, "cp", exe, second)
-	objtest.Run(t, "dwz", "-m", shared, "-M", shared, exe, second)
+	objtest.Run(t, "dwz", append(flags, "-m", shared, "-M", shared, exe, second)...)
 	if !strings.Contains(objtest.Run(t, "readelf", "-SW", exe), ".gnu_debugaltlink") &&
 		!strings.Contains(objtest.Run(t, "readelf", "-SW", exe), ".debug_sup") {
 		t.Fatal("dwz shared nothing")
