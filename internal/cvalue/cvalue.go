@@ -165,7 +165,7 @@ func (o *Object) Uint128(path string) (hi, lo uint64) {
 	if !ok {
 		return 0, 0
 	}
-	if f.Kind == ctype.Record {
+	if f.Kind == ctype.KindStruct {
 		return o.Uint64(path + ".hi"), o.Uint64(path + ".lo")
 	}
 	p := o.bytes(path, 16)
