@@ -1,5 +1,5 @@
 // Package objfile reads an ELF executable or shared object and the debug information that belongs to it, found as gdb finds it:
-// symbols by name or address, the bytes of its sections, and the raw DWARF sections.
+// symbols by name or address, the bytes of its segments, and the raw DWARF sections.
 //
 // It is not a reader of core files (package inferior/core), it does not interpret DWARF (package ctype, above), and it knows
 // nothing of processes: all addresses are link-time addresses, LoadBias gives the distance to a running image.
@@ -10,8 +10,12 @@ package objfile
 import (
 	"debug/elf"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
 )
 
 var (
@@ -21,10 +25,10 @@ var (
 	ErrNoDebugInfo = errors.New("no debug information")
 	// ErrNoBuildID means that an image carries no GNU build-id.
 	ErrNoBuildID = errors.New("no build-id")
-	// ErrNotFound means that no executable with a build-id was found.
-	ErrNotFound = errors.New("not found")
-
-	errTodo = errors.New("not written yet")
+	// ErrNoExecutable means that no executable with a build-id was found.
+	ErrNoExecutable = errors.New("no executable found")
+	// ErrNotInFile means that the file does not hold an address: it is .bss, or no part of the program.
+	ErrNotInFile = errors.New("not in the file")
 )
 
 // Options says where to look for what belongs to a file. The zero value looks where gdb does.
@@ -35,99 +39,123 @@ type Options struct {
 	Log       *slog.Logger // one debug line for each decision; nil: silent
 }
 
-// File is an open ELF file. Its methods may be called from several goroutines.
-type File struct{ path string }
+// withDefaults fills what was left out.
+func (o Options) withDefaults() Options {
+	if o.DebugDirs == nil {
+		o.DebugDirs = []string{"/usr/lib/debug"}
+	}
+	if o.Cache == "" {
+		o.Cache = os.Getenv("DEBUGINFOD_CACHE_PATH")
+	}
+	if o.Cache == "" {
+		if dir, err := os.UserCacheDir(); err == nil {
+			o.Cache = filepath.Join(dir, "debuginfod_client")
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
 
-// Open reads the headers of an ELF file. Everything else is read when it is asked for.
-func Open(path string, opts Options) (*File, error) { return nil, errTodo }
+// File is an open ELF file. Its methods may be called from several goroutines.
+type File struct {
+	opts Options
+	main *image
+
+	mu       sync.Mutex // guards all below and the tables of the images
+	searched bool       // for the debug file
+	debug    *debugFile // nil: none, or not searched
+	mini     *image     // the ELF inside .gnu_debugdata; nil: none, or not asked
+	miniDone bool
+	data     *DebugData
+	warnings []string
+}
+
+// Open opens an ELF executable or shared object and reads its headers. Everything else is read when it is asked for.
+func Open(path string, opts Options) (*File, error) {
+	img, err := openImage(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening executable: %w", err)
+	}
+	if t := img.elf.Type; t != elf.ET_EXEC && t != elf.ET_DYN {
+		img.close()
+		return nil, fmt.Errorf("opening executable: %s: its ELF type is %v; name the program that the process ran", path, t)
+	}
+	f := &File{opts: opts.withDefaults(), main: img}
+	f.opts.Log.Debug("opened executable", "path", path, "build-id", img.id.String())
+	return f, nil
+}
 
 // Close closes the file and the debug files found for it. It may be called twice.
-func (f *File) Close() error { return nil }
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.main.close()
+	if f.debug != nil && f.debug.img != f.main {
+		err = errors.Join(err, f.debug.img.close())
+	}
+	if f.debug != nil {
+		err = errors.Join(err, f.debug.sup.close())
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
 
 // Path is the path that the file was opened by.
-func (f *File) Path() string { return f.path }
+func (f *File) Path() string { return f.main.path }
 
 // BuildID is the file's GNU build-id, nil if it has none.
-func (f *File) BuildID() BuildID { return nil }
+func (f *File) BuildID() BuildID { return slices.Clone(f.main.id) }
 
 // Header is the ELF header: Type, Machine, ByteOrder, Entry.
-func (f *File) Header() elf.FileHeader { return elf.FileHeader{} }
+func (f *File) Header() elf.FileHeader { return f.main.elf.FileHeader }
 
 // Segments are the program headers.
-func (f *File) Segments() []elf.ProgHeader { return nil }
+func (f *File) Segments() []elf.ProgHeader {
+	progs := make([]elf.ProgHeader, len(f.main.elf.Progs))
+	for i, p := range f.main.elf.Progs {
+		progs[i] = p.ProgHeader
+	}
+	return progs
+}
+
+// Section finds a section's header by its name: where .data or .bss lies.
+func (f *File) Section(name string) (elf.SectionHeader, bool) {
+	s := f.main.elf.Section(name)
+	if s == nil {
+		return elf.SectionHeader{}, false
+	}
+	return s.SectionHeader, true
+}
+
+// PhdrVaddr is the link-time address of the program headers, which AT_PHDR tells of a process.
+func (f *File) PhdrVaddr() (uint64, bool) { return f.main.phdrVaddr() }
 
 // LoadBias is what to add to a link-time address to have the address in the process, from the auxiliary vector's AT_PHDR and
 // AT_ENTRY (0: not known). The two must agree, and a file that is not position-independent must have bias 0.
-func (f *File) LoadBias(atPhdr, atEntry uint64) (uint64, error) { return 0, errTodo }
+func (f *File) LoadBias(atPhdr, atEntry uint64) (uint64, error) {
+	return f.main.loadBias(atPhdr, atEntry)
+}
 
 // ReadVaddr reads the file's bytes at a link-time address, as io.ReaderAt does. Only what the file itself holds is read: .bss and
 // unmapped addresses give a short read with an error that wraps ErrNotInFile.
-func (f *File) ReadVaddr(p []byte, vaddr uint64) (int, error) { return 0, errTodo }
-
-// Lookup finds a symbol by its exact (mangled) name: in .symtab of the file, of its separate debug file, in .dynsym, and only
-// if nothing else was found in the compressed .gnu_debugdata. A global symbol goes before a local one. An unknown name gives an
-// error that wraps ErrNoSymbol and names the tables searched.
-func (f *File) Lookup(name string) (Symbol, error) { return Symbol{}, errTodo }
-
-// LookupStatic finds the symbol of a static variable inside a function, which compilers name "name.1234" or "function.name". It
-// needs a .symtab.
-func (f *File) LookupStatic(function, name string) (Symbol, error) { return Symbol{}, errTodo }
-
-// SymbolAt finds the function or object that covers or last precedes a link-time address within its section, and the distance.
-func (f *File) SymbolAt(vaddr uint64) (sym Symbol, offset uint64, ok bool) { return Symbol{}, 0, false }
-
-// DebugData gives the DWARF sections that belong to the file. With none the error wraps ErrNoDebugInfo and says where was looked.
-func (f *File) DebugData() (*DebugData, error) { return nil, errTodo }
-
-// Describe says where symbols and types come from. It looks for the debug files if that was not done yet.
-func (f *File) Describe() Provenance { return Provenance{} }
+func (f *File) ReadVaddr(p []byte, vaddr uint64) (int, error) { return f.main.readVaddr(p, vaddr) }
 
 // Warnings are the refusals so far: a debug file with a wrong build-id or checksum, a supplementary file that is missing.
-func (f *File) Warnings() []string { return nil }
-
-// BuildID is a GNU build-id, in hex by its String.
-type BuildID []byte
-
-// BuildIDFrom reads the build-id of an ELF image, as a file or as it is mapped in memory: program headers, PT_NOTE,
-// NT_GNU_BUILD_ID. The first page is enough. With none the error wraps ErrNoBuildID.
-func BuildIDFrom(r io.ReaderAt) (BuildID, error) { return nil, errTodo }
-
-// FindExecutable finds an executable by its build-id (verified): D/.build-id/XX/YYYY for every debug directory D,
-// /usr/lib/.build-id/XX/YYYY, debuginfod's cache. With none the error wraps ErrNotFound and names the places.
-func FindExecutable(id BuildID, opts Options) (path string, err error) { return "", errTodo }
-
-// Symbol is one entry of a symbol table.
-type Symbol struct {
-	Name  string // as it stands in the table
-	Value uint64 // link-time virtual address; an offset in thread storage if Type is STT_TLS
-	Size  uint64 // bytes; 0: not known
-	Type  elf.SymType
-	Bind  elf.SymBind
-	From  Table
+func (f *File) Warnings() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.warnings)
 }
 
-// Demangled is the name as a person writes it: C++ and Rust names in clear, others as they are.
-func (s Symbol) Demangled() string { return s.Name }
-
-// Table names one symbol table.
-type Table struct {
-	File    string // path
-	Section string // ".symtab", ".dynsym", ".gnu_debugdata"
-}
-
-// DebugData is DWARF as it lies in one file, with the supplementary file (dwz) that it refers to.
-type DebugData struct {
-	Path string
-	Sup  *DebugData // nil: none
-}
-
-// Provenance says where symbols and types come from, for the user and for --json.
-type Provenance struct {
-	Executable    string   `json:"executable"`
-	BuildID       string   `json:"build_id,omitempty"`
-	Symbols       []string `json:"symbols"`                 // tables in the order they are asked, "path .symtab"
-	DebugInfo     string   `json:"debug_info,omitempty"`    // file that holds the DWARF; "": none
-	FoundBy       string   `json:"found_by,omitempty"`      // "in the executable", "build-id", "debuglink", "debuginfod cache"
-	Supplementary string   `json:"supplementary,omitempty"` // dwz file; "": none
-	Warnings      []string `json:"warnings,omitempty"`
+// warn keeps a refusal for the user. The caller holds f.mu.
+func (f *File) warn(format string, args ...any) {
+	w := fmt.Sprintf(format, args...)
+	if !slices.Contains(f.warnings, w) {
+		f.warnings = append(f.warnings, w)
+		f.opts.Log.Warn(w)
+	}
 }
