@@ -10,10 +10,10 @@ import (
 
 // Summary says what became of a job.
 type Summary struct {
-	Path    string // absolute, links resolved
-	Format  string
-	Size    int64 // length of the file, bytes
-	Memory  int64 // guest memory in it, bytes
+	Path   string // absolute, links resolved
+	Format string
+	Size   int64 // length of the file, bytes
+	Memory int64 // guest memory in it, bytes
 	Stats
 	Elapsed time.Duration
 	Absent  []guest.Missing
