@@ -153,6 +153,9 @@ func (m *Map[A, B]) Find(a A) (Extent[A, B], bool) {
 // Clip returns the parts of the map inside [start, start+size), in order.
 // Addresses that the map does not hold are left out.
 func (m *Map[A, B]) Clip(start A, size uint64) []Extent[A, B] {
+	if size == 0 {
+		return nil
+	}
 	end := start + A(size)
 	if end < start {
 		end = ^A(0)
