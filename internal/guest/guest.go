@@ -25,6 +25,8 @@ type Machine struct {
 	// Missing lists the ranges of Image that the source lacks, with the
 	// reason. A dump is refused while there are any, unless asked for.
 	Missing []Missing
+	// Warnings say what a dump of the machine will lack, for the user.
+	Warnings []string
 }
 
 // Missing is a range of guest memory that the source does not hold.

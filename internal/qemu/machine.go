@@ -1,0 +1,278 @@
+package qemu
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/arch"
+	"guestcore/internal/ctype"
+	"guestcore/internal/cvalue"
+)
+
+// Machine is what is known of the whole machine. Empty fields are not known.
+type Machine struct {
+	Version     string `json:"qemu_version,omitempty"` // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
+	Type        string `json:"machine,omitempty"`      // QOM type without "-machine": "pc-q35-7.2"
+	Accelerator string `json:"accelerator,omitempty"`  // "tcg", "kvm"
+	Arch        string `json:"arch,omitempty"`         // as the dump command takes it
+	CPUType     string `json:"cpu_type,omitempty"`     // QOM type of the first vCPU
+	CPUs        int    `json:"vcpus,omitempty"`
+	RAM         uint64 `json:"ram,omitempty"` // -m, bytes
+	// Notes say why something is not known.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Machine describes the machine.
+func (vm *VM) Machine() Machine {
+	m := Machine{Version: vm.version()}
+	note := func(what string, err error) { m.Notes = append(m.Notes, fmt.Sprintf("%s is not known: %v", what, err)) }
+	if m.Version == "" {
+		note("the version of QEMU", errors.New("its executable is not at hand or does not tell"))
+	}
+	if obj, err := vm.machine(); err != nil {
+		note("the machine", err)
+	} else {
+		m.Type = strings.TrimSuffix(obj.typ, "-machine")
+		if m.Accelerator, err = obj.accelerator(); err != nil {
+			note("the accelerator", err)
+		}
+		if m.RAM, err = obj.ramSize(); err != nil {
+			note("the size of RAM", err)
+		}
+	}
+	if cpus, err := vm.cpus(); err != nil {
+		note("the number of vCPUs", err)
+	} else {
+		m.CPUs, m.CPUType = len(cpus), cpus[0].Type
+	}
+	if g, err := vm.Arch(""); err != nil {
+		note("the architecture", err)
+	} else {
+		m.Arch = g.Name
+	}
+	return m
+}
+
+// version is the version QEMU prints of itself, "" if unknown. The string is
+// only in the executable: read-only data is not in a core.
+func (vm *VM) version() string {
+	if vm.src.Exe == nil {
+		return ""
+	}
+	const prefix = "QEMU emulator version "
+	buf := make([]byte, 1<<20)
+	for _, s := range vm.src.Exe.Segments() {
+		if s.Type != elf.PT_LOAD || s.Flags&(elf.PF_W|elf.PF_X) != 0 {
+			continue
+		}
+		// Pieces overlap, so that no string is cut where they meet.
+		for off := uint64(0); off < s.Filesz; off += uint64(len(buf)) - maxName {
+			piece := buf[:min(uint64(len(buf)), s.Filesz-off)]
+			n, _ := vm.src.Exe.ReadVaddr(piece, s.Vaddr+off)
+			if _, rest, ok := bytes.Cut(piece[:n], []byte(prefix)); ok {
+				line, _, _ := bytes.Cut(rest[:min(len(rest), maxName)], []byte{0})
+				text, _, _ := strings.Cut(string(line), "\n")
+				return strings.TrimSpace(text)
+			}
+		}
+	}
+	return ""
+}
+
+// machineObject is QEMU's current_machine.
+type machineObject struct {
+	vm     *VM
+	addr   addr.HVA
+	typ    string         // QOM type
+	size   uint64         // sizeof(MachineState)
+	object *cvalue.Object // nil: no layout for it
+}
+
+// findMachine finds current_machine, by its symbol or among the objects that
+// QEMU's data points to.
+func (vm *VM) findMachine() (*machineObject, error) {
+	m := &machineObject{vm: vm}
+	if g, err := vm.global(symCurrentMachine); err == nil {
+		if m.addr, err = vm.space.Pointer(g.Addr); err != nil {
+			return nil, fmt.Errorf("%s: %w", symCurrentMachine, err)
+		}
+	} else {
+		slot, object, ok := vm.scanObject("-machine", func(_, v addr.HVA) bool {
+			_, ok := vm.isA(v, "machine")
+			return ok
+		})
+		if !ok {
+			return nil, errors.New("no machine object in QEMU's data")
+		}
+		vm.globals[symCurrentMachine] = Global{Name: symCurrentMachine, Addr: slot, From: "found by its contents in the data of " + vm.src.ExePath}
+		m.addr = object
+	}
+	var ok bool
+	var err error
+	if m.typ, err = vm.typeName(m.addr); err != nil {
+		return nil, fmt.Errorf("%s: %w", symCurrentMachine, err)
+	}
+	if m.size, ok = vm.isA(m.addr, "machine"); !ok {
+		return nil, fmt.Errorf("%s is a %q, not a machine", symCurrentMachine, m.typ)
+	}
+	m.object = vm.machineState(m.addr, m.size)
+	return m, nil
+}
+
+// machineState reads a MachineState with a layout of the right size: that in
+// use or, as it changes more often than a memory walk can tell, the newest
+// built-in one that has it.
+func (vm *VM) machineState(a addr.HVA, size uint64) *cvalue.Object {
+	if o := vm.space.At(a, "MachineState"); !vm.layout.Table || o.Size() == size {
+		return o
+	}
+	tables, err := parseLayoutTable()
+	if err != nil {
+		return nil
+	}
+	for _, v := range vm.versionsByLikelihood(tables) {
+		t := tables[v]
+		if ms, err := t.Struct("MachineState"); err == nil && ms.Size == size && sameWalk(t, vm.layout) {
+			space := *vm.space
+			space.Layouts = t
+			return space.At(a, "MachineState")
+		}
+	}
+	return nil
+}
+
+// sameWalk reports whether two layouts agree on sizeof(AddressSpace), which
+// tells releases apart whose MachineState has the same size.
+func sameWalk(a, b ctype.Layouts) bool {
+	x, err := a.Struct("AddressSpace")
+	if err != nil {
+		return false
+	}
+	y, err := b.Struct("AddressSpace")
+	return err == nil && x.Size == y.Size
+}
+
+// dumpGuestCore is -machine dump-guest-core.
+func (m *machineObject) dumpGuestCore() (bool, error) {
+	if m.object == nil {
+		return false, m.noLayout()
+	}
+	o := *m.object // an error stays with this read
+	v := o.Bool("dump_guest_core")
+	return v, o.Err()
+}
+
+// ramSize is the size of RAM the machine was started with, bytes.
+func (m *machineObject) ramSize() (uint64, error) {
+	if m.object == nil {
+		return 0, m.noLayout()
+	}
+	o := *m.object
+	size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
+	if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most) {
+		return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
+	}
+	return size, o.Err()
+}
+
+func (m *machineObject) noLayout() error {
+	return fmt.Errorf("no layout has a MachineState of %d bytes", m.size)
+}
+
+// accelerator is the name of the accelerator that the machine points to:
+// MachineState.accelerator, a QOM object of a type like "tcg-accel".
+func (m *machineObject) accelerator() (string, error) {
+	space := m.vm.space
+	for off := uint64(0); off+uint64(space.PointerSize) <= m.size; off += uint64(space.PointerSize) {
+		p, err := space.Pointer(m.addr + addr.HVA(off))
+		if err != nil {
+			return "", err
+		}
+		if p == 0 {
+			continue
+		}
+		if name, err := m.vm.typeName(p); err == nil && strings.HasSuffix(name, "-accel") {
+			return strings.TrimSuffix(name, "-accel"), nil
+		}
+	}
+	return "", errors.New("the machine points to none")
+}
+
+// targets are the architectures of QEMU's targets, by the end of the QOM type
+// of their vCPUs. The first one is what auto takes.
+var targets = []struct {
+	suffix string // of the vCPU's QOM type
+	exe    string // in the name of the program, "" if the vCPU says it all
+	archs  []string
+}{
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-i386-cpu", "", []string{"386"}},
+	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}},
+	{"-s390x-cpu", "", []string{"s390"}},
+	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}},
+}
+
+// Arch settles the guest's architecture: name as the user gave it, "" and
+// "auto" for QEMU's own. An architecture the guest cannot have is refused.
+func (vm *VM) Arch(name string) (arch.Guest, error) {
+	cpus, err := vm.cpus()
+	if err != nil {
+		if name == "" || name == "auto" {
+			return arch.Guest{}, fmt.Errorf("%w of the guest is not known (%v): name it, one of %s", ErrArch, err, strings.Join(arch.GuestNames(), ", "))
+		}
+		return arch.GuestByName(name)
+	}
+	typ := cpus[0].Type
+	for _, t := range targets {
+		if !strings.HasSuffix(typ, t.suffix) || !strings.Contains(path.Base(vm.src.ExePath), t.exe) {
+			continue
+		}
+		if name == "" || name == "auto" {
+			return vm.autoArch(typ, t.archs)
+		}
+		g, err := arch.GuestByName(name)
+		if err != nil {
+			return g, err
+		}
+		for _, a := range t.archs {
+			if a == g.Name {
+				return g, nil
+			}
+		}
+		return g, fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g.Name, typ, strings.Join(t.archs, " or "))
+	}
+	if name == "" || name == "auto" {
+		return arch.Guest{}, fmt.Errorf("%w of a guest with vCPUs of type %s has no name here", ErrArch, typ)
+	}
+	g, err := arch.GuestByName(name)
+	if err != nil {
+		return g, err
+	}
+	return g, fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s", ErrArch, g.Name, typ)
+}
+
+// autoArch chooses among a target's architectures. Where they differ in byte
+// order, the guest kernel's vmcoreinfo note tells which one it is.
+func (vm *VM) autoArch(cpuType string, archs []string) (arch.Guest, error) {
+	g, err := arch.GuestByName(archs[0])
+	if err != nil || len(archs) == 1 {
+		return g, err
+	}
+	other, err := arch.GuestByName(archs[1])
+	if err != nil || other.Order == g.Order {
+		return g, err
+	}
+	note, err := vm.vmcoreinfo()
+	if err != nil {
+		return g, fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(archs, " or "))
+	}
+	if note.Order == other.Order {
+		return other, nil
+	}
+	return g, nil
+}
