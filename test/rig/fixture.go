@@ -109,7 +109,7 @@ func once(dir string, fill func(fresh string) error) error {
 			return err
 		}
 		if _, err := os.Stat(dir); err != nil { // nobody made it meanwhile
-			if err := make1(dir, fill); err != nil {
+			if err := makeFresh(dir, fill); err != nil {
 				use.Close()
 				return err
 			}
@@ -123,8 +123,8 @@ func once(dir string, fill func(fresh string) error) error {
 	return os.Chtimes(dir, now, now)
 }
 
-// make1 has fill work in a new folder and gives it its name when all went well.
-func make1(dir string, fill func(fresh string) error) error {
+// makeFresh has fill work in a new folder and gives it its name when all went well.
+func makeFresh(dir string, fill func(fresh string) error) error {
 	fresh := dir + ".new"
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
