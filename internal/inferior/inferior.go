@@ -41,8 +41,9 @@ type Process interface {
 	// text) is Omitted here although ReadAt reads it. The map is the
 	// process's own: clone it to change it.
 	Mappings() *extent.Map[addr.HVA, addr.FileOff]
-	// Backing is the file of that number, for copies inside the kernel.
-	Backing(file int) *os.File
+	// Backing are the files that Mappings numbers, for copies inside the
+	// kernel. They are the process's own.
+	Backing() []*os.File
 	// Protection is the access the process had to the mapping at a.
 	Protection(a addr.HVA) (elf.ProgFlag, bool)
 	Close() error

@@ -48,6 +48,23 @@ type Region struct {
 // neither a host device's nor nonvolatile (QEMU 7f13535656, 3.1).
 func (r *Region) Dumped() bool { return r.RAM && !r.RAMDevice && !r.Nonvolatile }
 
+// Kind is what a range is, in the words of QEMU's "info mtree -f".
+func (r FlatRange) Kind() string {
+	switch reg := r.Region; {
+	case reg.RAMDevice:
+		return "ramd"
+	case reg.ROMDevice:
+		return "romd"
+	case reg.RAM && reg.Nonvolatile:
+		return "nvram"
+	case reg.RAM && reg.ReadOnly:
+		return "rom"
+	case reg.RAM:
+		return "ram"
+	}
+	return "io"
+}
+
 // FlatView is what the guest's memory bus looks like, in order of address.
 func (vm *VM) FlatView() []FlatRange { return vm.view }
 

@@ -27,7 +27,7 @@ func (vm *VM) Rows() ([]Row, error) {
 		if !r.Region.Dumped() {
 			continue
 		}
-		host, _, err := vm.hostAddr(r)
+		host, _, err := vm.HostAddr(r)
 		if err != nil {
 			return nil, fmt.Errorf("range at %#x (%s): %w", uint64(r.Start), r.Region.Name, err)
 		}
@@ -45,11 +45,14 @@ func (vm *VM) Rows() ([]Row, error) {
 	return rows, nil
 }
 
-// hostAddr is where the process has a range mapped, and in which block. The
+// HostAddr is where the process has a range mapped, and in which block. The
 // regions of a FlatView are not aliases any more, but the script follows those
 // too, and so do we.
-func (vm *VM) hostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
+func (vm *VM) HostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
 	reg, off := r.Region, r.OffsetInRegion
+	if !reg.RAM && reg.Alias == 0 {
+		return 0, nil, errors.New("it is not RAM")
+	}
 	for depth := 0; reg.Alias != 0; depth++ {
 		if depth == maxInherit {
 			return 0, nil, errors.New("its aliases go round in a circle")
@@ -121,7 +124,7 @@ func (vm *VM) missing(im *guest.Image) []guest.Missing {
 		if !r.Region.Dumped() {
 			continue
 		}
-		_, b, err := vm.hostAddr(r)
+		_, b, err := vm.HostAddr(r)
 		if err != nil {
 			continue // Rows has reported it
 		}
@@ -129,7 +132,7 @@ func (vm *VM) missing(im *guest.Image) []guest.Missing {
 			if e.Kind.Present() {
 				continue
 			}
-			reason := fmt.Sprintf("RAM block %q: %s", b.Name, b.why)
+			reason := fmt.Sprintf("RAM block %q: %s", b.Name, b.Why)
 			if n := len(out); n > 0 && out[n-1].Reason == reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == e.Addr {
 				out[n-1].Size += e.Size
 				continue

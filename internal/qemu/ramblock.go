@@ -31,8 +31,7 @@ type RAMBlock struct {
 	Path string
 	// What the source holds of UsedLength, in bytes.
 	Data, Zero, Absent uint64
-
-	why string // why Absent bytes are not there, "" if none are
+	Why                string // why Absent bytes are not there, "" if none are
 }
 
 // RAMBlocks lists all RAM blocks, in the order of QEMU's own list: largest
@@ -175,13 +174,7 @@ func (vm *VM) readBlockList(head addr.HVA) error {
 // nowhere at all.
 func (vm *VM) placeBlocks() error {
 	vm.host = vm.src.Process.Mappings().Clone()
-	for n := 0; ; n++ {
-		f := vm.src.Process.Backing(n)
-		if f == nil {
-			break
-		}
-		vm.files = append(vm.files, f)
-	}
+	vm.files = slices.Clone(vm.src.Process.Backing())
 	given := map[string]bool{}
 	for _, b := range vm.blocks {
 		if b.UsedLength == 0 {
@@ -227,9 +220,9 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 		case file != nil:
 			e.Kind, e.Off = extent.Data, addr.InFile(number, int64(start-b.Host))
 		case kind == extent.Omitted:
-			e.Kind, b.why = vm.whyOmitted(b)
+			e.Kind, b.Why = vm.whyOmitted(b)
 		default:
-			b.why = "the core file ends before it"
+			b.Why = "the core file ends before it"
 		}
 		switch e.Kind {
 		case extent.Data:
