@@ -1,0 +1,142 @@
+package rig
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The shelf is the folder of the fixtures. Beside each fixture lies a lock file: who uses it holds the lock shared, who
+// makes or deletes it holds it alone.
+
+const diskLimit = 8 << 30 // bytes on disk that fixtures may take together; they are sparse
+
+// held are the locks of the fixtures in use, kept until the process ends.
+var held []*os.File
+
+// once has fill make the folder dir unless it is there, among all processes, and holds it against evict.
+func once(dir string, fill func(fresh string) error) error {
+	use, err := lock(dir+".lock", syscall.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		if err := flock(use, syscall.LOCK_EX); err != nil {
+			return err
+		}
+		if _, err := os.Stat(dir); err != nil { // nobody made it meanwhile
+			if err := makeFresh(dir, fill); err != nil {
+				use.Close()
+				return err
+			}
+		}
+		if err := flock(use, syscall.LOCK_SH); err != nil {
+			return err
+		}
+	}
+	held = append(held, use)
+	now := time.Now()
+	return os.Chtimes(dir, now, now)
+}
+
+// makeFresh has fill work in a new folder and gives it its name when all went well.
+func makeFresh(dir string, fill func(fresh string) error) error {
+	fresh := dir + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if err := os.Mkdir(fresh, 0o755); err != nil {
+		return err
+	}
+	if err := fill(fresh); err != nil {
+		os.RemoveAll(fresh)
+		return err
+	}
+	return os.Rename(fresh, dir)
+}
+
+// evict deletes the fixtures that were not used for longest and that no process uses now, until the rest fits diskLimit.
+func evict(root string) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return err
+	}
+	type fixture struct {
+		dir  string
+		used time.Time
+		size int64
+	}
+	var all []fixture
+	var total int64
+	for _, entry := range entries {
+		if !entry.IsDir() || strings.HasSuffix(entry.Name(), ".new") {
+			continue
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		f := fixture{dir: filepath.Join(root, entry.Name()), used: info.ModTime()}
+		f.size = onDisk(f.dir)
+		total += f.size
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b fixture) int { return cmp.Compare(a.used.UnixNano(), b.used.UnixNano()) })
+	for _, f := range all {
+		if total <= diskLimit {
+			break
+		}
+		use, err := lock(f.dir+".lock", syscall.LOCK_EX|syscall.LOCK_NB)
+		if err != nil {
+			continue // in use
+		}
+		err = os.RemoveAll(f.dir)
+		use.Close()
+		if err != nil {
+			return err
+		}
+		total -= f.size
+	}
+	return nil
+}
+
+// onDisk is the space that the files of a folder take, holes not counted.
+func onDisk(dir string) int64 {
+	var total int64
+	entries, _ := os.ReadDir(dir)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			continue
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			total += stat.Blocks * 512
+		}
+	}
+	return total
+}
+
+func lock(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, how); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			return err
+		}
+	}
+}
