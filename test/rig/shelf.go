@@ -109,15 +109,18 @@ func onDisk(dir string) int64 {
 	var total int64
 	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil {
-			continue
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += stat.Blocks * 512
-		}
+		total += OnDisk(filepath.Join(dir, entry.Name()))
 	}
 	return total
+}
+
+// OnDisk is the space that a file takes, holes not counted; 0 if it cannot be known.
+func OnDisk(path string) int64 {
+	var stat syscall.Stat_t
+	if err := syscall.Lstat(path, &stat); err != nil {
+		return 0
+	}
+	return stat.Blocks * 512
 }
 
 func lock(path string, how int) (*os.File, error) {
