@@ -98,6 +98,9 @@ func (vm *VM) readBlock(a addr.HVA) (*RAMBlock, error) {
 	case uint64(b.Host)%vm.src.Process.Host().PageSize != 0:
 		return nil, fmt.Errorf("%q: host %#x is not at a page", b.Name, uint64(b.Host))
 	}
+	if typ, err := vm.typeName(b.Region); err != nil || !strings.Contains(typ, "memory-region") {
+		return nil, fmt.Errorf("%q: %#x is not its MemoryRegion", b.Name, uint64(b.Region))
+	}
 	if _, ok := vm.src.Process.Mappings().Find(b.Host); !ok && b.UsedLength > 0 {
 		return nil, fmt.Errorf("%q: host %#x is not mapped", b.Name, uint64(b.Host))
 	}
@@ -121,7 +124,7 @@ func (vm *VM) blockLinks(o *cvalue.Object) (next, prevSlot addr.HVA, err error) 
 func (vm *VM) rewindBlocks(a addr.HVA) addr.HVA {
 	for range maxBlocks {
 		o := vm.space.At(a, "RAMBlock")
-		slot, back := o.AddrOf("next"), addr.HVA(0)
+		slot := o.AddrOf("next")
 		_, back, err := vm.blockLinks(o)
 		if err != nil || back == 0 {
 			return 0
