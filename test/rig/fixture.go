@@ -39,7 +39,7 @@ func Boot(ctx context.Context, qemu QEMU, config Config) (*Fixture, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, err
 	}
-	err = once(dir, func(fresh string) error {
+	err = once(dir, func() error {
 		one, err := lock(filepath.Join(cache, "boot.lock"), syscall.LOCK_EX)
 		if err != nil {
 			return err
@@ -48,7 +48,7 @@ func Boot(ctx context.Context, qemu QEMU, config Config) (*Fixture, error) {
 		if err := evict(filepath.Dir(dir)); err != nil {
 			return err
 		}
-		return record(ctx, fresh, qemu, config)
+		return record(ctx, dir, qemu, config)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("guest %s in QEMU %s: %w", config.Name, qemu.Name, err)
@@ -82,21 +82,16 @@ func key(qemu QEMU, config Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	release := []byte("none")
-	root := release
+	release, root := "", []byte(nil)
 	if !config.Bare {
-		path, err := cached("the guest's kernel", setup, "guest", "release")
-		if err != nil {
-			return "", err
-		}
-		if release, err = os.ReadFile(path); err != nil {
+		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
 		if root, err = initrd(); err != nil {
 			return "", err
 		}
 	}
-	const version = 1 // of what record does; count up when it changes
+	const version = 2 // of what record does; count up when it changes
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release,
 		sha256.Sum256(root)))
 	return hex.EncodeToString(sum[:6]), nil

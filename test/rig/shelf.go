@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -15,26 +14,28 @@ import (
 
 const diskLimit = 8 << 30 // bytes on disk that fixtures may take together; they are sparse
 
+// whole is the file that is written last into a fixture's folder.
+const whole = "whole"
+
 // held are the locks of the fixtures in use, kept until the process ends.
 var held []*os.File
 
-// once has fill make the folder dir unless it is there, among all processes, and holds it against evict.
-func once(dir string, fill func(fresh string) error) error {
+// once has fill make what is in the folder dir unless it is there, among all processes, and holds it against evict.
+func once(dir string, fill func() error) error {
 	use, err := lock(dir+".lock", syscall.LOCK_SH)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(dir); err != nil {
-		if err := flock(use, syscall.LOCK_EX); err != nil {
-			return err
+	if !isWhole(dir) {
+		err := flock(use, syscall.LOCK_EX)
+		if err == nil && !isWhole(dir) { // nobody made it meanwhile
+			err = makeWhole(dir, fill)
 		}
-		if _, err := os.Stat(dir); err != nil { // nobody made it meanwhile
-			if err := makeFresh(dir, fill); err != nil {
-				use.Close()
-				return err
-			}
+		if err == nil {
+			err = flock(use, syscall.LOCK_SH)
 		}
-		if err := flock(use, syscall.LOCK_SH); err != nil {
+		if err != nil {
+			use.Close()
 			return err
 		}
 	}
@@ -43,20 +44,25 @@ func once(dir string, fill func(fresh string) error) error {
 	return os.Chtimes(dir, now, now)
 }
 
-// makeFresh has fill work in a new folder and gives it its name when all went well.
-func makeFresh(dir string, fill func(fresh string) error) error {
-	fresh := dir + ".new"
-	if err := os.RemoveAll(fresh); err != nil {
+// makeWhole has fill work in the folder dir, empty before. The folder has its final name from the start: QEMU's core names
+// the files in it.
+func makeWhole(dir string, fill func() error) error {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := os.Mkdir(fresh, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	if err := fill(fresh); err != nil {
-		os.RemoveAll(fresh)
+	if err := fill(); err != nil {
+		os.RemoveAll(dir)
 		return err
 	}
-	return os.Rename(fresh, dir)
+	return os.WriteFile(filepath.Join(dir, whole), nil, 0o644)
+}
+
+func isWhole(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, whole))
+	return err == nil
 }
 
 // evict deletes the fixtures that were not used for longest and that no process uses now, until the rest fits diskLimit.
@@ -73,8 +79,8 @@ func evict(root string) error {
 	var all []fixture
 	var total int64
 	for _, entry := range entries {
-		if !entry.IsDir() || strings.HasSuffix(entry.Name(), ".new") {
-			continue
+		if !entry.IsDir() {
+			continue // a lock
 		}
 		info, err := entry.Info()
 		if err != nil {
@@ -109,15 +115,18 @@ func onDisk(dir string) int64 {
 	var total int64
 	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {
-		info, err := entry.Info()
-		if err != nil {
-			continue
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += stat.Blocks * 512
-		}
+		total += OnDisk(filepath.Join(dir, entry.Name()))
 	}
 	return total
+}
+
+// OnDisk is the space that a file takes, holes not counted; 0 if it cannot be known.
+func OnDisk(path string) int64 {
+	var stat syscall.Stat_t
+	if err := syscall.Lstat(path, &stat); err != nil {
+		return 0
+	}
+	return stat.Blocks * 512
 }
 
 func lock(path string, how int) (*os.File, error) {

@@ -37,11 +37,12 @@ type Note struct {
 
 // File is an open dump.
 type File struct {
-	Path   string
-	Header elf.FileHeader
-	Phoff  uint64 // of the program headers
-	Loads  []Load // by guest-physical address; no two overlap
-	Notes  []Note // as they come in the file
+	Path     string
+	Header   elf.FileHeader
+	Phoff    uint64 // of the program headers
+	Loads    []Load // by guest-physical address; no two overlap
+	Notes    []Note // as they come in the file
+	NotesEnd uint64 // the offset behind them
 
 	file *os.File
 	size int64
@@ -96,6 +97,7 @@ func (f *File) read() error {
 				return err
 			}
 			f.Notes = append(f.Notes, notes...)
+			f.NotesEnd = p.Off + p.Filesz
 		}
 	}
 	slices.SortFunc(f.Loads, func(a, b Load) int { return cmp.Compare(a.Paddr, b.Paddr) })
