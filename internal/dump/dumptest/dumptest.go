@@ -77,6 +77,7 @@ func Machine(t testing.TB, dir string, g arch.Guest, parts ...Part) *guest.Machi
 		}
 	}
 	var end [2]int64 // of the files
+	extents := make([]extent.Extent[addr.GPA, addr.FileOff], len(parts))
 	for i := len(parts) - 1; i >= 0; i-- {
 		x, file := parts[i], i%2
 		e := extent.Extent[addr.GPA, addr.FileOff]{Addr: x.Addr, Size: x.Size}
@@ -96,6 +97,9 @@ func Machine(t testing.TB, dir string, g arch.Guest, parts ...Part) *guest.Machi
 		case Absent, Lost:
 			e.Kind = map[Kind]extent.Kind{Absent: extent.Omitted, Lost: extent.Lost}[x.Kind]
 		}
+		extents[i] = e
+	}
+	for _, e := range extents {
 		if err := im.Map.Insert(e); err != nil {
 			t.Fatal(err)
 		}

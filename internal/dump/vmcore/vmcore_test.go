@@ -208,7 +208,7 @@ func TestHolesStayHoles(t *testing.T) {
 	}
 }
 
-// TestSegments64K needs more program headers than e_phnum counts.
+// TestManySegments needs more program headers than e_phnum counts.
 func TestManySegments(t *testing.T) {
 	const n = 70_000
 	var parts []dumptest.Part
