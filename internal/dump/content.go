@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -126,4 +127,39 @@ func reasons(start, end addr.GPA, missing []guest.Missing) []guest.Missing {
 	}
 	put(end, unknown)
 	return out
+}
+
+// Stored is how many bytes of the ranges are stored in the image's files and
+// thus need room in a file that keeps holes.
+func Stored(im *guest.Image, ranges []guest.Range) (int64, error) {
+	total := int64(0)
+	for _, r := range ranges {
+		for _, e := range im.Map.Clip(r.Addr, r.Size) {
+			if e.Kind != extent.Data {
+				continue
+			}
+			if e.Off.File() >= len(im.Files) {
+				return 0, fmt.Errorf("guest memory at %#x: %v, there are %d files", uint64(e.Addr), e.Off, len(im.Files))
+			}
+			n, err := storedIn(im.Files[e.Off.File()], e.Off.Offset(), int64(e.Size))
+			if err != nil {
+				return 0, fmt.Errorf("guest memory at %#x: %w", uint64(e.Addr), err)
+			}
+			total += n
+		}
+	}
+	return total, nil
+}
+
+func storedIn(src *os.File, off, n int64) (int64, error) {
+	stored := int64(0)
+	for done := int64(0); done < n; {
+		hole, data, err := nextData(src, off+done, n-done)
+		if err != nil {
+			return 0, err
+		}
+		done += hole + data
+		stored += data
+	}
+	return stored, nil
 }

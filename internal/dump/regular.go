@@ -1,0 +1,78 @@
+package dump
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// regular is the Sink of a file that is a plain file, empty at first and as
+// long as the plan says: what nobody writes is a hole.
+type regular struct {
+	f       *os.File
+	copied  atomic.Int64
+	holes   atomic.Int64
+	noRange sync.Map // *os.File of a source the kernel does not copy from
+}
+
+func newRegular(f *os.File, size int64) (*regular, error) {
+	if err := f.Truncate(size); err != nil {
+		return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
+	}
+	return &regular{f: f}, nil
+}
+
+func (s *regular) Seekable() bool { return true }
+
+func (s *regular) stats() Stats {
+	return Stats{Copied: s.copied.Load(), Holes: s.holes.Load()}
+}
+
+func (s *regular) WriteAt(p []byte, off int64) (int, error) {
+	n, err := s.f.WriteAt(p, off)
+	s.copied.Add(int64(n))
+	if err != nil {
+		err = writeError(off+int64(n), err)
+	}
+	return n, err
+}
+
+func (s *regular) HoleAt(off, n int64) error {
+	s.holes.Add(n)
+	return nil
+}
+
+// CopyAt copies what src stores and leaves its holes as holes.
+func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error) {
+	for done := int64(0); done < n; {
+		hole, data, err := nextData(src, srcOff+done, n-done)
+		s.holes.Add(hole)
+		done += hole
+		if err != nil {
+			return done, err
+		}
+		m, err := s.copyData(off+done, src, srcOff+done, data)
+		done += m
+		if err != nil {
+			return done, err
+		}
+	}
+	return n, nil
+}
+
+// copyData copies inside the kernel as far as that works and by hand from
+// there. Whatever the kernel's copy did not like, doing it by hand either
+// works or says which of the two files is to blame.
+func (s *regular) copyData(off int64, src *os.File, srcOff, n int64) (int64, error) {
+	done := int64(0)
+	if _, no := s.noRange.Load(src); !no {
+		var err error
+		if done, err = copyRange(s.f, off, src, srcOff, n); err != nil {
+			s.noRange.Store(src, true)
+		}
+		s.copied.Add(done)
+	}
+	m, err := copyByHand(s, off+done, src, srcOff+done, n-done)
+	return done + m, err
+}
