@@ -67,6 +67,7 @@ type Process struct {
 var (
 	_ inferior.Process  = (*Process)(nil)
 	_ inferior.Regioner = (*Process)(nil)
+	_ inferior.Opener   = (*Process)(nil)
 )
 
 // Open reads the headers and notes of a core file. The memory stays in the

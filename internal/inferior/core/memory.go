@@ -92,6 +92,13 @@ type mappedFile struct {
 // errNoFiles is the state of all files without Options.OpenFile.
 var errNoFiles = errors.New("files of the process are not read")
 
+// OpenMapped opens a file that the process had mapped, by the path in Files,
+// as Options.OpenFile does. The process closes it.
+func (p *Process) OpenMapped(path string) (*os.File, error) {
+	m := p.mappedFile(path)
+	return m.file, m.err
+}
+
 // mappedFile opens a mapped file once.
 func (p *Process) mappedFile(path string) *mappedFile {
 	p.mu.Lock()
@@ -104,7 +111,7 @@ func (p *Process) mappedFile(path string) *mappedFile {
 		if m.file, m.err = p.openFile(path, &heldFile{p, path}); m.err == nil {
 			var st os.FileInfo
 			if st, m.err = m.file.Stat(); m.err == nil {
-				m.size = uint64(st.Size())
+				m.size = uint64(max(st.Size(), 0))
 			}
 		}
 		p.log.Debug("mapped file", slog.String("path", path), slog.Any("err", m.err))
