@@ -36,6 +36,9 @@ func ParseTable(r io.Reader) (map[string]*Table, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("layout table: something follows the JSON object; one object is a whole file")
 	}
+	if file == nil {
+		return nil, errors.New("layout table: null is no table; the file is {version: {struct: {size, fields}}}")
+	}
 	tables := make(map[string]*Table, len(file))
 	for version, structs := range file {
 		for name, s := range structs {

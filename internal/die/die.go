@@ -37,6 +37,9 @@ type Data struct {
 	whole   map[string][]byte // sections held in full
 	abbrevs map[abbrevKey]abbrevs
 	sigs    map[uint64]*Unit // type units by signature
+
+	loaded     []*Unit // the units in memory, oldest first
+	loadedSize uint64  // bytes
 }
 
 // New reads the headers of all units. sup is the supplementary file's data, nil if there is none.

@@ -38,13 +38,14 @@ func (e Entry) Unit() *Unit { return e.in.unit }
 
 // At reads the entry at an offset of the unit's section. That an entry begins there is the caller's word.
 func (u *Unit) At(off uint64) (Entry, error) {
-	if err := u.Load(); err != nil {
+	in, err := u.load()
+	if err != nil {
 		return Entry{}, err
 	}
 	if off < u.first || off >= u.end {
 		return Entry{}, fmt.Errorf("%s: no entry at %#x in the unit at %#x", u.section, off, u.off)
 	}
-	e, err := u.in.entry(int(off - u.off))
+	e, err := in.entry(int(off - u.off))
 	if err == nil && e.abbrev == nil {
 		err = fmt.Errorf("%s: no entry at %#x but the end of a list", u.section, off)
 	}
@@ -108,6 +109,12 @@ func (e Entry) Name() string {
 		}
 	}
 	return ""
+}
+
+// Named says whether DW_AT_name is s.
+func (e Entry) Named(s string) bool {
+	v, ok := e.Attr(dwarf.AttrName)
+	return ok && v.isText(s)
 }
 
 // Ref follows a reference to another entry, in this file or the supplementary one. Without the attribute ok is false.

@@ -120,28 +120,35 @@ func (u *Unit) offsetSize() int {
 	return 4
 }
 
-// Load reads the unit's bytes and abbreviations, and keeps them until Drop.
-func (u *Unit) Load() error {
+// maxLoaded bounds the bytes of the units of one file that are kept in memory. The largest units have a few hundred KB.
+const maxLoaded = 8 << 20
+
+// load reads the unit's bytes and abbreviations. It stays in memory until other units need the room; entries of it stay good even then.
+func (u *Unit) load() (*loaded, error) {
 	if u.in != nil {
-		return nil
+		return u.in, nil
 	}
 	b, err := u.Peek(nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	table, err := u.readAbbrevs()
 	if err != nil {
-		return fmt.Errorf("%s: unit at %#x: %w", u.section, u.off, err)
+		return nil, fmt.Errorf("%s: unit at %#x: %w", u.section, u.off, err)
 	}
 	u.in = &loaded{u, b, table}
-	return nil
+	d := u.Data
+	d.loaded = append(d.loaded, u)
+	for d.loadedSize += u.Size(); d.loadedSize > maxLoaded && len(d.loaded) > 1; {
+		d.loadedSize -= d.loaded[0].Size()
+		d.loaded[0].in = nil
+		d.loaded = d.loaded[1:]
+	}
+	return u.in, nil
 }
 
-// Loaded says whether the unit is in memory.
-func (u *Unit) Loaded() bool { return u.in != nil }
-
-// Drop gives the unit's memory back. Entries of it stay good.
-func (u *Unit) Drop() { u.in = nil }
+// Size is the number of the unit's bytes, its header included.
+func (u *Unit) Size() uint64 { return u.end - u.off }
 
 // Peek gives the unit's bytes, header included, read into room where that is large enough.
 func (u *Unit) Peek(room []byte) ([]byte, error) {
@@ -152,7 +159,7 @@ func (u *Unit) Peek(room []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.Slice(u.off, u.end-u.off, room)
+	b, err := s.Slice(u.off, u.Size(), room)
 	if err != nil {
 		return nil, fmt.Errorf("%s: unit at %#x: %w", u.section, u.off, err)
 	}
@@ -186,3 +193,26 @@ func (u *Unit) readBases() (bases, error) {
 	u.bases = &b
 	return b, nil
 }
+
+// StringIndex gives the bytes of .debug_str_offsets that the unit's indexed strings (DW_FORM_strx) lie in; ok is false if it has none.
+// The table's header, 8 bytes before its base (16 in the 64-bit format), tells the length from after itself (DWARF 5 §7.26).
+func (u *Unit) StringIndex() (begin, end uint64, ok bool) {
+	b, err := u.readBases()
+	if err != nil || b.str == 0 {
+		return 0, 0, false
+	}
+	table, err := u.Data.Bytes(".debug_str_offsets")
+	n := uint64(u.offsetSize())
+	if err != nil || b.str > uint64(len(table)) || b.str < 4+n {
+		return 0, 0, false
+	}
+	r := buf{b: table, pos: int(b.str - 4 - n), order: u.Data.Order}
+	length := r.uint(int(n))
+	if r.bad || length < 4 {
+		return 0, 0, false
+	}
+	return b.str, min(b.str+length-4, uint64(len(table))), true
+}
+
+// AddrSize is the size of an address in bytes.
+func (u *Unit) AddrSize() int { return u.addrSize }

@@ -53,33 +53,47 @@ func (v Value) IsConstant() bool {
 	return false
 }
 
+// IsSigned says whether the producer wrote the number as a signed one.
+func (v Value) IsSigned() bool { return v.form == formSdata || v.form == formImplicitConst }
+
 // Text is the string, wherever it lies.
 func (v Value) Text() (string, error) {
-	u := v.unit
+	b, err := v.text()
+	return string(b), err
+}
+
+// isText says whether the value is the string s. It allocates nothing.
+func (v Value) isText(s string) bool {
+	b, err := v.text()
+	return err == nil && string(b) == s
+}
+
+func (v Value) text() ([]byte, error) {
+	d := v.unit.Data
 	switch v.form {
 	case formString:
-		return string(v.bytes), nil
+		return v.bytes, nil
 	case formStrp:
-		return u.Data.text(".debug_str", v.num)
+		return d.text(".debug_str", v.num)
 	case formLineStrp:
-		return u.Data.text(".debug_line_str", v.num)
+		return d.text(".debug_line_str", v.num)
 	case formStrpSup, formGNUStrpAlt:
-		if u.Data.Sup == nil {
-			return "", ErrNoSup
+		if d.Sup == nil {
+			return nil, ErrNoSup
 		}
-		return u.Data.Sup.text(".debug_str", v.num)
+		return d.Sup.text(".debug_str", v.num)
 	case formStrx, formStrx1, formStrx2, formStrx3, formStrx4, formGNUStrIndex:
-		b, err := u.readBases()
+		b, err := v.unit.readBases()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		off, err := u.Data.indexed(".debug_str_offsets", b.str, v.num, u.offsetSize())
+		off, err := d.indexed(".debug_str_offsets", b.str, v.num, v.unit.offsetSize())
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		return u.Data.text(".debug_str", off)
+		return d.text(".debug_str", off)
 	}
-	return "", fmt.Errorf("form %#x is no string", uint32(v.form))
+	return nil, fmt.Errorf("form %#x is no string", uint32(v.form))
 }
 
 // Addr is the address that the value is or, by its index, stands for.
@@ -183,19 +197,19 @@ func (d *Data) indexed(section string, base, index uint64, n int) (uint64, error
 	return r.uint(n), r.err()
 }
 
-// text reads the string at an offset.
-func (d *Data) text(section string, off uint64) (string, error) {
+// text reads the string at an offset of a section.
+func (d *Data) text(section string, off uint64) ([]byte, error) {
 	b, err := d.Bytes(section)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if off >= uint64(len(b)) {
-		return "", fmt.Errorf("%s: no string at %#x", section, off)
+		return nil, fmt.Errorf("%s: no string at %#x", section, off)
 	}
 	b = b[off:]
 	n := bytes.IndexByte(b, 0)
 	if n < 0 {
-		return "", fmt.Errorf("%s: string at %#x: %w", section, off, errTruncated)
+		return nil, fmt.Errorf("%s: string at %#x: %w", section, off, errTruncated)
 	}
-	return string(b[:n]), nil
+	return b[:n], nil
 }

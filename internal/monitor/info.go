@@ -104,14 +104,14 @@ func infoCommand(name, summary string, print func(io.Writer, Info)) Command {
 }
 
 var (
-	infoFlatView  = infoCommand("info flatview", "list what each range of guest-physical addresses leads to", PrintFlatView)
-	infoRAMBlocks = infoCommand("info ramblocks", "list QEMU's RAM blocks and what the source has of them", PrintRAMBlocks)
-	infoMachine   = infoCommand("info machine", "describe the virtual machine", PrintMachine)
-	infoSymbols   = infoCommand("info symbols", "say which symbols and layouts are used, and from where", PrintSymbols)
+	infoFlatView  = infoCommand("info flatview", "list what each range of guest-physical addresses leads to", printFlatView)
+	infoRAMBlocks = infoCommand("info ramblocks", "list QEMU's RAM blocks and what the source has of them", printRAMBlocks)
+	infoMachine   = infoCommand("info machine", "describe the virtual machine", printMachine)
+	infoSymbols   = infoCommand("info symbols", "say which symbols and layouts are used, and from where", printSymbols)
 )
 
-// PrintMachine prints the virtual machine, a property a line.
-func PrintMachine(out io.Writer, info Info) {
+// printMachine prints the virtual machine, a property a line.
+func printMachine(out io.Writer, info Info) {
 	m := info.Machine
 	for _, p := range []struct{ name, value string }{
 		{"QEMU version", m.Version},
@@ -146,8 +146,8 @@ func size(n uint64) string {
 	return dump.Bytes(int64(n))
 }
 
-// PrintSymbols prints what was used to find the guest.
-func PrintSymbols(out io.Writer, info Info) {
+// printSymbols prints what was used to find the guest.
+func printSymbols(out io.Writer, info Info) {
 	s := info.Symbols
 	if e := s.Executable; e == nil {
 		fmt.Fprintln(out, "executable     not at hand")
@@ -180,8 +180,8 @@ func PrintSymbols(out io.Writer, info Info) {
 	}
 }
 
-// PrintFlatView prints the ranges of the guest's memory bus.
-func PrintFlatView(out io.Writer, info Info) {
+// printFlatView prints the ranges of the guest's memory bus.
+func printFlatView(out io.Writer, info Info) {
 	fmt.Fprintln(out, "start            end              kind  offset       name")
 	for _, r := range info.FlatView {
 		var more []string
@@ -199,8 +199,8 @@ func PrintFlatView(out io.Writer, info Info) {
 	}
 }
 
-// PrintRAMBlocks prints QEMU's RAM blocks.
-func PrintRAMBlocks(out io.Writer, info Info) {
+// printRAMBlocks prints QEMU's RAM blocks.
+func printRAMBlocks(out io.Writer, info Info) {
 	fmt.Fprintln(out, "host_addr        ram_addr         used_length      data       zero       absent     name")
 	for _, b := range info.RAMBlocks {
 		fmt.Fprintf(out, "%016x %016x %016x %-10s %-10s %-10s %s", b.Host, b.Offset, b.Used,
@@ -212,5 +212,19 @@ func PrintRAMBlocks(out io.Writer, info Info) {
 		if b.Why != "" {
 			fmt.Fprintf(out, "    absent: %s\n", b.Why)
 		}
+	}
+}
+
+// PrintInfo prints everything, for a user without gdb.
+func PrintInfo(out io.Writer, info Info) {
+	printMachine(out, info)
+	fmt.Fprintln(out)
+	printSymbols(out, info)
+	fmt.Fprintln(out)
+	printFlatView(out, info)
+	fmt.Fprintln(out)
+	printRAMBlocks(out, info)
+	for _, w := range info.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", w)
 	}
 }

@@ -58,6 +58,7 @@ func (vm *VM) candidates(addressSpaceSize uint64) ([]layout, error) {
 		return nil, fmt.Errorf("built-in layouts: %w", err)
 	}
 	var out []layout
+	names := familyNames(tables)
 	for _, version := range vm.versionsByLikelihood(tables) {
 		t := tables[version]
 		as, err := t.Struct("AddressSpace")
@@ -67,13 +68,52 @@ func (vm *VM) candidates(addressSpaceSize uint64) ([]layout, error) {
 		if addressSpaceSize != 0 && as.Size != addressSpaceSize {
 			continue
 		}
-		out = append(out, layout{Layouts: t, Name: "built-in, QEMU " + version, Table: true})
+		out = append(out, layout{Layouts: t, Name: names[version], Table: true})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: sizeof(AddressSpace) is %d, none of the built-in ones; QEMU's debug information is needed: put its .debug file under a --debug-dir",
 			ErrNoLayout, addressSpaceSize)
 	}
 	return out, nil
+}
+
+// walkStructs are the structures a memory walk goes through.
+var walkStructs = []string{"AddressSpace", "FlatView", "FlatRange", "MemoryRegion", "RAMBlock"}
+
+// familyNames names each release's layouts by all releases that a memory walk
+// cannot tell from it: "built-in, QEMU 7.0.0 to 11.1.3".
+func familyNames(tables map[string]*ctype.Table) map[string]string {
+	families := map[string][]string{}
+	key := func(t *ctype.Table) string {
+		var b strings.Builder
+		for _, name := range walkStructs {
+			s, err := t.Struct(name)
+			if err != nil {
+				continue
+			}
+			for _, path := range t.Fields(name) {
+				if f, err := s.Field(path); err == nil {
+					fmt.Fprintf(&b, "%s.%s=%d ", name, path, f.Offset)
+				}
+			}
+		}
+		return b.String()
+	}
+	for v, t := range tables {
+		families[key(t)] = append(families[key(t)], v)
+	}
+	names := map[string]string{}
+	for _, versions := range families {
+		slices.SortFunc(versions, compareVersions)
+		name := "built-in, QEMU " + versions[0]
+		if last := versions[len(versions)-1]; last != versions[0] {
+			name += " to " + last
+		}
+		for _, v := range versions {
+			names[v] = name
+		}
+	}
+	return names
 }
 
 // versionsByLikelihood orders the table's releases: the one that stands for

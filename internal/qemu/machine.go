@@ -86,11 +86,13 @@ func (vm *VM) version() string {
 
 // machineObject is QEMU's current_machine.
 type machineObject struct {
-	vm     *VM
-	addr   addr.HVA
-	typ    string         // QOM type
-	size   uint64         // sizeof(MachineState)
-	object *cvalue.Object // nil: no layout for it
+	vm   *VM
+	addr addr.HVA
+	typ  string // QOM type
+	size uint64 // sizeof(MachineState)
+	// layouts are those with a MachineState of that size. The built-in ones
+	// can be several: a memory walk does not tell all releases apart.
+	layouts []ctype.Layouts
 }
 
 // findMachine finds current_machine, by its symbol or among the objects that
@@ -120,68 +122,81 @@ func (vm *VM) findMachine() (*machineObject, error) {
 	if m.size, ok = vm.isA(m.addr, "machine"); !ok {
 		return nil, fmt.Errorf("%s is a %q, not a machine", symCurrentMachine, m.typ)
 	}
-	m.object = vm.machineState(m.addr, m.size)
-	return m, nil
+	m.layouts, err = vm.machineLayouts(m.size)
+	return m, err
 }
 
-// machineState reads a MachineState with a layout of the right size: that in
-// use or, as it changes more often than a memory walk can tell, the newest
-// built-in one that has it.
-func (vm *VM) machineState(a addr.HVA, size uint64) *cvalue.Object {
-	if o := vm.space.At(a, "MachineState"); !vm.layout.Table || o.Size() == size {
-		return o
+// machineLayouts are the layouts of a MachineState of a size in bytes: that of
+// the debug information, or all built-in ones that can be.
+func (vm *VM) machineLayouts(size uint64) ([]ctype.Layouts, error) {
+	if !vm.layout.Table {
+		return []ctype.Layouts{vm.layout.Layouts}, nil
 	}
-	tables, err := parseLayoutTable()
+	all, err := vm.candidates(vm.globals[symAddressSpaceMemory].Size)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	for _, v := range vm.versionsByLikelihood(tables) {
-		t := tables[v]
-		if ms, err := t.Struct("MachineState"); err == nil && ms.Size == size && sameWalk(t, vm.layout) {
-			space := *vm.space
-			space.Layouts = t
-			return space.At(a, "MachineState")
+	var out []ctype.Layouts
+	for _, l := range all {
+		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size {
+			out = append(out, l.Layouts)
 		}
 	}
-	return nil
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no layout has a MachineState of %d bytes", size)
+	}
+	return out, nil
 }
 
-// sameWalk reports whether two layouts agree on sizeof(AddressSpace), which
-// tells releases apart whose MachineState has the same size.
-func sameWalk(a, b ctype.Layouts) bool {
-	x, err := a.Struct("AddressSpace")
-	if err != nil {
-		return false
+// read reads the MachineState with each layout that can be. They must agree;
+// one that reads what cannot be does not count.
+func (m *machineObject) read(f func(*cvalue.Object) (uint64, error)) (uint64, error) {
+	var value uint64
+	var failed error
+	agreed := false
+	for _, l := range m.layouts {
+		space := *m.vm.space
+		space.Layouts = l
+		o := space.At(m.addr, "MachineState")
+		v, err := f(o)
+		if err == nil {
+			err = o.Err()
+		}
+		if err != nil {
+			failed = err
+			continue
+		}
+		if agreed && v != value {
+			return 0, errors.New("the built-in layouts that fit do not agree on it")
+		}
+		value, agreed = v, true
 	}
-	y, err := b.Struct("AddressSpace")
-	return err == nil && x.Size == y.Size
+	if !agreed {
+		return 0, failed
+	}
+	return value, nil
 }
 
 // dumpGuestCore is -machine dump-guest-core.
 func (m *machineObject) dumpGuestCore() (bool, error) {
-	if m.object == nil {
-		return false, m.noLayout()
-	}
-	o := *m.object // an error stays with this read
-	v := o.Bool("dump_guest_core")
-	return v, o.Err()
+	v, err := m.read(func(o *cvalue.Object) (uint64, error) {
+		if o.Bool("dump_guest_core") {
+			return 1, nil
+		}
+		return 0, nil
+	})
+	return v == 1, err
 }
 
 // ramSize is the size of RAM the machine was started with, bytes.
 func (m *machineObject) ramSize() (uint64, error) {
-	if m.object == nil {
-		return 0, m.noLayout()
-	}
-	o := *m.object
-	size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
-	if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most) {
-		return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
-	}
-	return size, o.Err()
-}
-
-func (m *machineObject) noLayout() error {
-	return fmt.Errorf("no layout has a MachineState of %d bytes", m.size)
+	return m.read(func(o *cvalue.Object) (uint64, error) {
+		size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
+		if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most) {
+			return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
+		}
+		return size, nil
+	})
 }
 
 // accelerator is the name of the accelerator that the machine points to:

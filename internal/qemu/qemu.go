@@ -77,6 +77,7 @@ type VM struct {
 
 	typeNames  map[addr.HVA]string
 	data       []segment
+	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (VMCoreInfo, error)
 	cpus       func() ([]VCPU, error)
@@ -140,15 +141,13 @@ func (vm *VM) findView() error {
 	if lerr != nil {
 		return lerr
 	}
+	var found []Global
 	var failed []error
 	for _, l := range layouts {
 		vm.use(l)
-		found := []Global{global}
+		found = []Global{global}
 		if err != nil {
-			if found = vm.scanAddressSpaces(); len(found) == 0 {
-				failed = append(failed, fmt.Errorf("layout %s: no AddressSpace named \"memory\" in QEMU's data", l.Name))
-				continue
-			}
+			found = vm.scanAddressSpaces()
 		}
 		for _, g := range found {
 			err := vm.try(g.Addr)
@@ -161,15 +160,7 @@ func (vm *VM) findView() error {
 			failed = append(failed, fmt.Errorf("layout %s: %w", l.Name, err))
 		}
 	}
-	return vm.explainNoView(err, failed)
-}
-
-// explainNoView says why nothing was found, in one line.
-func (vm *VM) explainNoView(noSymbol error, failed []error) error {
 	if len(failed) == 0 {
-		return fmt.Errorf("%w: %s has no %s", ErrNotQEMU, vm.src.ExePath, symAddressSpaceMemory)
-	}
-	if noSymbol != nil {
 		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this the core of a qemu-system process?",
 			ErrNotQEMU, vm.src.ExePath, symAddressSpaceMemory)
 	}

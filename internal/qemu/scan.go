@@ -102,6 +102,9 @@ func (vm *VM) scanAddressSpaces() []Global {
 	if err != nil {
 		return nil
 	}
+	if found, ok := vm.scanned[name.Offset]; ok { // most layouts agree on it
+		return found
+	}
 	var found []Global
 	vm.scanPointers(func(slot, value addr.HVA) bool {
 		if s, err := vm.space.String(value, len("memory")+1); err == nil && s == "memory" {
@@ -113,6 +116,10 @@ func (vm *VM) scanAddressSpaces() []Global {
 		}
 		return false
 	})
+	if vm.scanned == nil {
+		vm.scanned = map[uint64][]Global{}
+	}
+	vm.scanned[name.Offset] = found
 	return found
 }
 

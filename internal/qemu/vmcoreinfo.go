@@ -134,25 +134,26 @@ func (vm *VM) vmcoreinfoVariable() (Global, bool) {
 }
 
 // vmcoreinfoOffsets are the offsets of has_vmcoreinfo and vmcoreinfo in the
-// device. Without a layout they follow from the size that QOM allocates: the
-// 16 bytes of vmcoreinfo end the object, packed behind the bool before 3.1 and
-// aligned since.
+// device. The object before them grew and shrank with the releases, but they
+// always end it: a built-in layout that a memory walk has proven is right
+// about their distance from the end, which QOM knows.
 func (vm *VM) vmcoreinfoOffsets(dev addr.HVA) (has, header addr.HVA, err error) {
 	size, ok := vm.isA(dev, "vmcoreinfo")
 	if !ok {
 		return 0, 0, fmt.Errorf("the object at %#x is no vmcoreinfo device", uint64(dev))
 	}
 	s, err := vm.space.Layouts.Struct("VMCoreInfoState")
-	if err == nil && (!vm.layout.Table || s.Size == size) {
-		h, err1 := s.Field("has_vmcoreinfo")
-		i, err2 := s.Field("vmcoreinfo.host_format")
-		return addr.HVA(h.Offset), addr.HVA(i.Offset), errors.Join(err1, err2)
+	if err != nil {
+		return 0, 0, err
 	}
-	if size < 128 {
-		return 0, 0, fmt.Errorf("a vmcoreinfo device of %d bytes cannot be", size)
+	h, err1 := s.Field("has_vmcoreinfo")
+	i, err2 := s.Field("vmcoreinfo.host_format")
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, err
 	}
-	if size >= 200 { // 2.11 to 3.1; only 3.1 has 200 bytes like 3.0, and is aligned
-		return 0, 0, fmt.Errorf("the layout of a vmcoreinfo device of %d bytes is not known", size)
+	if size != s.Size && !vm.layout.Table {
+		return 0, 0, fmt.Errorf("a vmcoreinfo device has %d bytes in the process, %d in the debug information", size, s.Size)
 	}
-	return addr.HVA(size - 24), addr.HVA(size - 16), nil
+	moved := addr.HVA(size - s.Size)
+	return addr.HVA(h.Offset) + moved, addr.HVA(i.Offset) + moved, nil
 }

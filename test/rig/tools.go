@@ -1,6 +1,10 @@
 package rig
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+	"strings"
+)
 
 // PythonGDB is Debian's full gdb, which runs QEMU's Python script.
 func PythonGDB() (string, error) {
@@ -24,6 +28,16 @@ func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest
 // VMLinux is the guest's kernel with debug information, as crash wants it.
 func VMLinux() (string, error) {
 	return cached("the guest kernel's vmlinux", setupTest, "guest", "vmlinux")
+}
+
+// KernelRelease is what uname -r says in the guest.
+func KernelRelease() (string, error) {
+	path, err := cached("the guest's kernel", setup, "guest", "release")
+	if err != nil {
+		return "", err
+	}
+	release, err := os.ReadFile(path)
+	return strings.TrimSpace(string(release)), err
 }
 
 // Script is QEMU's dump-guest-memory.py, from the source of the QEMU under test.
