@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyRange copies with copy_file_range(2), which on XFS and Btrfs shares
-// aligned blocks instead of moving them. It returns how far it came: less than
-// n when the source ends, and when the kernel does not copy between these
+// copyRange copies with copy_file_range(2). It returns how far it came: less
+// than n when the source ends, and when the kernel does not copy between these
 // files (EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, or 0 bytes from a file in /proc).
 func copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, error) {
 	done := int64(0)

@@ -11,22 +11,25 @@ import (
 // long as the plan says: what nobody writes is a hole.
 type regular struct {
 	f       *os.File
+	block   int64 // the file system's, bytes
 	copied  atomic.Int64
+	shared  atomic.Int64
 	holes   atomic.Int64
-	noRange sync.Map // *os.File of a source the kernel does not copy from
+	noShare sync.Map // *os.File of a source whose blocks cannot be shared
+	noRange sync.Map // *os.File of a source that the kernel does not copy from
 }
 
 func newRegular(f *os.File, size int64) (*regular, error) {
 	if err := f.Truncate(size); err != nil {
 		return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
 	}
-	return &regular{f: f}, nil
+	return &regular{f: f, block: blockSize(f)}, nil
 }
 
 func (s *regular) Seekable() bool { return true }
 
 func (s *regular) stats() Stats {
-	return Stats{Copied: s.copied.Load(), Holes: s.holes.Load()}
+	return Stats{Copied: s.copied.Load(), Reflinked: s.shared.Load(), Holes: s.holes.Load()}
 }
 
 func (s *regular) WriteAt(p []byte, off int64) (int, error) {
@@ -61,10 +64,31 @@ func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error
 	return n, nil
 }
 
-// copyData copies inside the kernel as far as that works and by hand from
-// there. Whatever the kernel's copy did not like, doing it by hand either
-// works or says which of the two files is to blame.
+// copyData shares the whole blocks if the file system can and copies the rest.
 func (s *regular) copyData(off int64, src *os.File, srcOff, n int64) (int64, error) {
+	before, length := shareable(off, srcOff, n, s.block)
+	if _, no := s.noShare.Load(src); no || length == 0 {
+		return s.move(off, src, srcOff, n)
+	}
+	if err := shareRange(s.f, off+before, src, srcOff+before, length); err != nil {
+		// No such file system, or blocks beyond the end of a truncated
+		// source: moving them either works or says what is wrong.
+		s.noShare.Store(src, true)
+		return s.move(off, src, srcOff, n)
+	}
+	s.shared.Add(length)
+	if done, err := s.move(off, src, srcOff, before); err != nil {
+		return done, err
+	}
+	behind := before + length
+	done, err := s.move(off+behind, src, srcOff+behind, n-behind)
+	return behind + done, err
+}
+
+// move copies inside the kernel as far as that works and by hand from there.
+// Whatever the kernel's copy did not like, doing it by hand either works or
+// says which of the two files is to blame.
+func (s *regular) move(off int64, src *os.File, srcOff, n int64) (int64, error) {
 	done := int64(0)
 	if _, no := s.noRange.Load(src); !no {
 		var err error

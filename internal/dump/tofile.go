@@ -67,9 +67,7 @@ func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptio
 	if err := checkSources(path, plan.Sources); err != nil {
 		return Stats{}, err
 	}
-	if err := checkSpace(dir, plan.Space); err != nil {
-		return Stats{}, err
-	}
+	noSpace := checkSpace(dir, plan.Space)
 	// CreateTemp opens with O_EXCL and mode 0600: what is left of an earlier
 	// run, or put there by somebody, is never written to.
 	f, err := os.CreateTemp(dir, "."+name[:min(len(name), 200)]+".guestcore-*")
@@ -83,6 +81,9 @@ func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptio
 			os.Remove(f.Name())
 		}
 	}()
+	if noSpace != nil && !canShare(f, plan.Sources) {
+		return Stats{}, noSpace
+	}
 	stats, err := fillRegular(ctx, job, plan, f, o, p)
 	if err != nil {
 		return Stats{}, explain(err, path)
