@@ -138,8 +138,8 @@ func (l *link) take(e arrival) (r request, ok bool) {
 		l.unacked = false
 	case wire.Nack:
 		// gdb also sends it when it got tired of waiting for an answer
-		// that we have not sent yet.
-		if l.unacked {
+		// that had not been sent then.
+		if l.unacked && e.at.After(l.sent) {
 			l.write(l.frame)
 		}
 	case wire.Damaged:
