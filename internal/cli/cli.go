@@ -28,7 +28,7 @@ type env struct {
 	ctx    context.Context // ends at SIGINT and SIGTERM
 	stdin  *os.File
 	stdout *os.File
-	stderr io.Writer
+	stderr *os.File
 }
 
 // command is one command of the program.

@@ -32,7 +32,7 @@ var dumpCommand = &command{
 			out = io.Discard
 		}
 		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial}
-		res, err := m.Dump(e.ctx, r, out, progress.ForWriter(e.stderr))
+		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
 		if err != nil {
 			if cause := context.Cause(e.ctx); cause != nil {
 				return cause

@@ -151,7 +151,7 @@ func didYouMean(wrong string, names []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return fmt.Sprintf(", did you mean %q?", best)
 }
 
 // distance is the Levenshtein distance.

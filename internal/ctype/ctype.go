@@ -28,7 +28,7 @@ type Layouts interface {
 
 // Struct is the layout of one structure or union.
 type Struct struct {
-	Name string // as it was asked for
+	Name string // as it was asked for, without "struct "
 	Size uint64 // bytes; 0: the source does not say
 	From string // which file or table says so, for the user
 

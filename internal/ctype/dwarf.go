@@ -62,7 +62,8 @@ func openData(debug *objfile.DebugData, sup *die.Data) (*die.Data, error) {
 func (d *DWARF) Struct(name string) (*Struct, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r, err := d.record(bareTag(name))
+	name = bareTag(name)
+	r, err := d.record(name)
 	if err != nil {
 		return nil, fmt.Errorf("struct %s: debug information in %s: %w", name, d.path, d.explain(err))
 	}
@@ -140,10 +141,15 @@ func topLevel(u *die.Unit, name string, wanted func(die.Entry) bool) (die.Entry,
 	return die.Entry{}, nil
 }
 
-// explain adds to an error that comes of a missing supplementary file which file that is.
+// explain adds to an error that a missing supplementary file may be the cause of, why it is missing.
 func (d *DWARF) explain(err error) error {
-	if errors.Is(err, die.ErrNoSup) && d.supErr != nil {
-		return fmt.Errorf("%w: %w", d.supErr, err)
+	if d.supErr == nil {
+		return err
+	}
+	for _, is := range []error{die.ErrNoSup, ErrNoStruct, ErrNoVariable} {
+		if errors.Is(err, is) {
+			return fmt.Errorf("%w (%w)", err, d.supErr)
+		}
 	}
 	return err
 }

@@ -1,9 +1,11 @@
 package ctype
 
 import (
+	"bytes"
 	"debug/dwarf"
 	"errors"
 	"fmt"
+	"slices"
 
 	"guestcore/internal/die"
 )
@@ -23,11 +25,21 @@ func (d *DWARF) Variable(function, name string) (Variable, error) {
 	defer d.mu.Unlock()
 	var v Variable
 	var found bool
+	var placeless []die.Entry
 	err := d.search(name, isVariable, func(u *die.Unit) (bool, error) {
-		var err error
-		v, found, err = d.variableIn(u, function, name)
+		named, err := namedIn(u, function, name)
+		if err != nil {
+			return false, err
+		}
+		v, found, err = d.variableIn(u, named, name)
+		if !found {
+			placeless = append(placeless, definitions(named)...)
+		}
 		return found, err
 	})
+	if err == nil && !found && placeless != nil {
+		v, found, err = d.variableElsewhere(placeless, name)
+	}
 	if err == nil && !found {
 		err = ErrNoVariable
 	}
@@ -43,33 +55,46 @@ func (d *DWARF) Variable(function, name string) (Variable, error) {
 
 func isVariable(e die.Entry) bool { return e.Tag == dwarf.TagVariable }
 
-// variableIn finds a variable in one unit. The entry with the name may have no address: it may be a declaration, or belong to the
-// abstract form of a function that was inlined. Then another entry names it as its specification or origin and has the address.
-func (d *DWARF) variableIn(u *die.Unit, function, name string) (Variable, bool, error) {
+// namedIn finds the variables of that name in one unit, inside the function or outside of all.
+func namedIn(u *die.Unit, function, name string) ([]die.Entry, error) {
+	root, err := u.Root()
+	if err != nil {
+		return nil, err
+	}
+	var named []die.Entry
+	var inside []string // the names of the enclosing functions, "" for other entries; by depth
+	for c, err := range root.Walk() {
+		if err != nil {
+			return nil, err
+		}
+		inside = inside[:min(len(inside), c.Depth-1)]
+		if c.Tag == dwarf.TagVariable && c.Named(name) && innermost(inside) == function {
+			named = append(named, c.Entry)
+		}
+		if c.HasChildren() {
+			inside = append(inside, functionName(c.Entry))
+		}
+	}
+	return named, nil
+}
+
+// variableIn gives the place of one of the named entries. The entry with the name may not have it: it may be a declaration, or belong
+// to the abstract form of a function that was inlined. Then another entry that names it as its specification or origin does.
+func (d *DWARF) variableIn(u *die.Unit, named []die.Entry, name string) (Variable, bool, error) {
+	if len(named) == 0 {
+		return Variable{}, false, nil
+	}
 	root, err := u.Root()
 	if err != nil {
 		return Variable{}, false, err
 	}
-	var named []die.Entry
-	var inside []string // names of the enclosing functions, "" for other entries; by depth
-	for c, err := range root.Walk() {
-		if err != nil {
-			return Variable{}, false, err
-		}
-		inside = inside[:min(len(inside), c.Depth-1)]
-		if c.HasChildren() {
-			inside = append(inside, functionName(c.Entry))
-		}
-		if c.Tag != dwarf.TagVariable || !c.Named(name) || innermost(inside) != function {
+	for _, e := range named {
+		if e.Unit() != u {
 			continue
 		}
-		if v, ok, err := d.fixed(root, c.Entry, c.Entry, name); ok || err != nil {
+		if v, ok, err := d.fixed(e, e, name); ok || err != nil {
 			return v, ok, err
 		}
-		named = append(named, c.Entry)
-	}
-	if named == nil {
-		return Variable{}, false, nil
 	}
 	for c, err := range root.Walk() {
 		if err != nil {
@@ -79,7 +104,7 @@ func (d *DWARF) variableIn(u *die.Unit, function, name string) (Variable, bool, 
 			continue
 		}
 		if to, ok := standsFor(c.Entry, named); ok {
-			if v, ok, err := d.fixed(root, c.Entry, to, name); ok || err != nil {
+			if v, ok, err := d.fixed(c.Entry, to, name); ok || err != nil {
 				return v, ok, err
 			}
 		}
@@ -87,8 +112,36 @@ func (d *DWARF) variableIn(u *die.Unit, function, name string) (Variable, bool, 
 	return Variable{}, false, nil
 }
 
+// definitions are those of the entries that are not mere declarations.
+func definitions(entries []die.Entry) []die.Entry {
+	return slices.DeleteFunc(entries, func(e die.Entry) bool { return e.Flag(dwarf.AttrDeclaration) })
+}
+
+// variableElsewhere looks in all units for an entry that stands for one of the named ones in another unit: with -flto the names are in
+// the units of the sources and the places in units of their own. A reference to another unit is the offset, so that most units
+// are ruled out by their bytes.
+func (d *DWARF) variableElsewhere(named []die.Entry, name string) (Variable, bool, error) {
+	var refs [][]byte
+	for _, e := range named {
+		refs = append(refs, uint32Bytes(d.data, e.Off()))
+	}
+	for _, u := range d.data.Units() {
+		b, err := u.Peek(nil)
+		if err != nil {
+			return Variable{}, false, err
+		}
+		if !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(b, ref) }) {
+			continue
+		}
+		if v, ok, err := d.variableIn(u, named, name); ok || err != nil {
+			return v, ok, err
+		}
+	}
+	return Variable{}, false, nil
+}
+
 // fixed makes a Variable of the entry that has the address and the entry that has the type; ok is false if it has no fixed address.
-func (d *DWARF) fixed(root, place, typed die.Entry, name string) (Variable, bool, error) {
+func (d *DWARF) fixed(place, typed die.Entry, name string) (Variable, bool, error) {
 	loc, ok := place.Attr(dwarf.AttrLocation)
 	if !ok {
 		return Variable{}, false, nil
@@ -97,7 +150,10 @@ func (d *DWARF) fixed(root, place, typed die.Entry, name string) (Variable, bool
 	if !ok {
 		return Variable{}, false, nil
 	}
-	v := Variable{Name: name, Addr: addr, Unit: root.Name()}
+	v := Variable{Name: name, Addr: addr}
+	if root, err := typed.Unit().Root(); err == nil {
+		v.Unit = root.Name()
+	}
 	to, ok, err := typed.Ref(dwarf.AttrType)
 	if !ok { // the defining entry leaves out what its declaration says
 		if decl, more, derr := typed.Ref(dwarf.AttrSpecification); more && derr == nil {

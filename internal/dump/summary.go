@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"guestcore/internal/guest"
+	"guestcore/internal/progress"
 )
 
 // Summary says what became of a job.
@@ -44,14 +45,4 @@ func (s Summary) String() string {
 }
 
 // Bytes is a size for people, in binary units.
-func Bytes(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	v, u := float64(n)/1024, 0
-	for v >= 1023.95 && u < len(units)-1 {
-		v, u = v/1024, u+1
-	}
-	return fmt.Sprintf("%.1f %ciB", v, units[u])
-}
+func Bytes(n int64) string { return progress.Bytes(n) }

@@ -62,13 +62,18 @@ func newImage(r io.ReaderAt, size int64, path string) (img *image, err error) {
 }
 
 // buildID prefers the section: a debug file has program headers that describe the executable, not itself, and dwz's
-// supplementary file has none.
+// supplementary file has none. A supplementary file of DWARF 5 has a checksum in place of a build-id.
 func (img *image) buildID() BuildID {
 	if s := img.elf.Section(".note.gnu.build-id"); s != nil && s.Type == elf.SHT_NOTE {
 		if b, err := img.raw(s); err == nil {
 			if id := buildIDInNotes(b, img.elf.ByteOrder, s.Addralign); id != nil {
 				return id
 			}
+		}
+	}
+	if b, err := img.bytes(".debug_sup"); err == nil && b != nil {
+		if own, isSup, err := parseDebugSup(b); err == nil && isSup {
+			return own.id
 		}
 	}
 	id, err := BuildIDFrom(img.r)

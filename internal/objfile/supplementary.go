@@ -3,6 +3,7 @@ package objfile
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -66,8 +67,7 @@ func (f *File) supPaths(img *image, link supLink) []string {
 	return paths
 }
 
-// supLink reads .gnu_debugaltlink (path, NUL, build-id) or DWARF 5's .debug_sup (§7.3.6: version u16, is_supplementary u8,
-// path, NUL, length as ULEB128, checksum, which dwz makes the build-id).
+// supLink reads .gnu_debugaltlink (path, NUL, build-id) or DWARF 5's .debug_sup.
 func (img *image) supLink() (supLink, bool, error) {
 	b, err := img.bytes(".gnu_debugaltlink")
 	if err != nil {
@@ -77,19 +77,32 @@ func (img *image) supLink() (supLink, bool, error) {
 		return supLink{path: string(b[:nul]), id: BuildID(b[nul+1:])}, true, nil
 	}
 	b, err = img.bytes(".debug_sup")
-	if err != nil || len(b) < 4 {
+	if err != nil || b == nil {
 		return supLink{}, false, err
 	}
-	isSupplementary := b[2] != 0
+	link, isSup, err := parseDebugSup(b)
+	if err != nil {
+		return supLink{}, false, fmt.Errorf("%s: section .debug_sup: %w", img.path, err)
+	}
+	return link, !isSup, nil
+}
+
+// parseDebugSup reads a section .debug_sup (DWARF 5 §7.3.6): version u16, is_supplementary u8, path, NUL, length as ULEB128,
+// checksum. In the supplementary file itself the path is empty and the checksum is its own; dwz gives it no build-id then.
+func parseDebugSup(b []byte) (link supLink, isSup bool, err error) {
+	if len(b) < 4 {
+		return supLink{}, false, fmt.Errorf("%d bytes", len(b))
+	}
+	isSup = b[2] != 0
 	b = b[3:]
 	nul := bytes.IndexByte(b, 0)
-	if isSupplementary || nul <= 0 {
-		return supLink{}, false, nil
+	if nul < 0 || !isSup && nul == 0 {
+		return supLink{}, false, errors.New("no path")
 	}
 	n, k := binary.Uvarint(b[nul+1:])
-	rest := b[nul+1+max(k, 0):]
-	if k <= 0 || n == 0 || n > uint64(len(rest)) {
-		return supLink{}, false, fmt.Errorf("%s: section .debug_sup: checksum of %d bytes in %d", img.path, n, len(rest))
+	if k <= 0 || n == 0 || n > uint64(len(b)-nul-1-k) {
+		return supLink{}, false, fmt.Errorf("a checksum of %d bytes does not fit", n)
 	}
-	return supLink{path: string(b[:nul]), id: BuildID(rest[:n])}, true, nil
+	sum := b[nul+1+k:]
+	return supLink{path: string(b[:nul]), id: BuildID(sum[:n])}, isSup, nil
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"guestcore/internal/dump"
 )
 
 // Lines gives each state to write as a line, without the newline. It is for
@@ -24,7 +22,7 @@ func (l lines) End()           {}
 
 // String is the state for people: 512.0 MiB of 1.0 GiB (50 %), 300.0 MiB/s, 2s left.
 func (s State) String() string {
-	line := fmt.Sprintf("%s of %s (%d %%), %s/s", dump.Bytes(s.Done), dump.Bytes(s.Total), s.Percent(), dump.Bytes(s.Rate()))
+	line := fmt.Sprintf("%s of %s (%d %%), %s/s", Bytes(s.Done), Bytes(s.Total), s.Percent(), Bytes(s.Rate()))
 	if s.Done > 0 && s.Done < s.Total {
 		line += fmt.Sprintf(", %v left", s.Left().Round(time.Second))
 	}
@@ -76,4 +74,17 @@ func ForFile(f *os.File) Renderer {
 		return Bar(f)
 	}
 	return Lines(func(line string) { fmt.Fprintln(f, line) })
+}
+
+// Bytes is a size for people, in binary units.
+func Bytes(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	v, u := float64(n)/1024, 0
+	for v >= 1023.95 && u < len(units)-1 {
+		v, u = v/1024, u+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, units[u])
 }

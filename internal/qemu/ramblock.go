@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"guestcore/internal/addr"
-	"guestcore/internal/cvalue"
 	"guestcore/internal/extent"
 )
 
@@ -107,30 +107,34 @@ func (vm *VM) readBlock(a addr.HVA) (*RAMBlock, error) {
 	return b, nil
 }
 
-// blockLinks are the QLIST links of a block: the next one, and the address of
-// the pointer that leads to it.
-func (vm *VM) blockLinks(o *cvalue.Object) (next, prevSlot addr.HVA, err error) {
-	slot := o.AddrOf("next")
-	next = o.Pointer("next")
-	if err := o.Err(); err != nil {
-		return 0, 0, err
+// blockLinks are the QLIST links of the block at a: its own slot in the list,
+// the next block, and the slot that leads to it (le_next, le_prev).
+func (vm *VM) blockLinks(a addr.HVA) (slot, next, prevSlot addr.HVA, err error) {
+	o := vm.space.At(a, "RAMBlock")
+	slot = o.AddrOf("next")
+	if err = o.Err(); err != nil {
+		return
+	}
+	if next, err = vm.space.Pointer(slot); err != nil {
+		return
 	}
 	prevSlot, err = vm.space.Pointer(slot + addr.HVA(vm.space.PointerSize))
-	return next, prevSlot, err
+	return
 }
 
 // rewindBlocks finds the head of the list that holds the block at a: the
 // address of its first pointer.
 func (vm *VM) rewindBlocks(a addr.HVA) addr.HVA {
 	for range maxBlocks {
-		o := vm.space.At(a, "RAMBlock")
-		slot := o.AddrOf("next")
-		_, back, err := vm.blockLinks(o)
+		slot, _, back, err := vm.blockLinks(a)
 		if err != nil || back == 0 {
 			return 0
 		}
 		prev := back - (slot - a)
-		if _, err := vm.readBlock(prev); err != nil || vm.space.At(prev, "RAMBlock").Pointer("next") != a {
+		if _, err := vm.readBlock(prev); err != nil {
+			return back
+		}
+		if _, next, _, err := vm.blockLinks(prev); err != nil || next != a {
 			return back
 		}
 		a = prev
@@ -146,23 +150,22 @@ func (vm *VM) readBlockList(head addr.HVA) error {
 	if err != nil {
 		return fmt.Errorf("list of RAM blocks: %w", err)
 	}
-	for slot := head; a != 0; {
+	for from := head; a != 0; {
 		b, err := vm.readBlock(a)
 		if err != nil {
 			return fmt.Errorf("RAMBlock %d at %#x: %w", len(reached), uint64(a), err)
 		}
-		o := vm.space.At(a, "RAMBlock")
-		next, back, err := vm.blockLinks(o)
+		slot, next, back, err := vm.blockLinks(a)
 		if err != nil {
 			return err
 		}
-		if back != slot || reached[a] || len(reached) > maxBlocks {
+		if back != from || reached[a] || len(reached) > maxBlocks {
 			return fmt.Errorf("RAMBlock %q at %#x: the list of RAM blocks is broken", b.Name, uint64(a))
 		}
 		reached[a] = true
 		vm.blockAt[a] = b
 		vm.blocks = append(vm.blocks, b)
-		slot, a = o.AddrOf("next"), next
+		from, a = slot, next
 	}
 	for a, b := range vm.blockAt {
 		if !reached[a] {
@@ -262,47 +265,49 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 // with the reason.
 func (vm *VM) whyOmitted(b *RAMBlock) (extent.Kind, string) {
 	if b.Path != "" {
-		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: give the file with --ram %s=FILE", b.Path, b.Name)
+		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: give its contents with --ram %s=%s", b.Path, b.Name, givable(b.Path))
 	}
-	switch dumped, err := vm.dumpable(b); {
+	switch why, err := vm.leftOut(b); {
 	case err != nil:
 		return extent.Omitted, fmt.Sprintf("it is not in the core; whether it was never touched or left out on purpose is not known (%v)", err)
-	case !dumped:
-		return extent.Omitted, "QEMU ran with dump-guest-core=off, so that the core has no guest memory: start QEMU with -machine dump-guest-core=on to have it the next time"
+	case why != "":
+		return extent.Omitted, why
 	}
 	return extent.Zero, ""
 }
 
-// dumpable reports whether QEMU wanted the block in its core: both the machine
-// and, for the memory backend that owns the block, the backend.
-func (vm *VM) dumpable(b *RAMBlock) (bool, error) {
+// leftOut says why QEMU did not want the block in its core: by the setting of
+// the machine or of the memory backend that owns the block. "" is that it did.
+func (vm *VM) leftOut(b *RAMBlock) (why string, err error) {
 	m, err := vm.machine()
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	dumped, err := m.dumpGuestCore()
-	if err != nil || !dumped {
-		return false, err
+	if err != nil {
+		return "", err
+	}
+	if !dumped {
+		return "QEMU ran with dump-guest-core=off, so that the core has no guest memory: start QEMU with -machine dump-guest-core=on to have it the next time", nil
 	}
 	reg := vm.readRegion(vm.space.At(b.Region, "MemoryRegion"))
-	if reg.err != nil {
-		return false, reg.err
-	}
-	if reg.Owner == 0 {
-		return true, nil
+	if reg.err != nil || reg.Owner == 0 {
+		return "", reg.err
 	}
 	if _, ok := vm.isA(reg.Owner, "memory-backend"); !ok {
-		return true, nil
+		return "", nil
 	}
 	backend := vm.space.At(reg.Owner, "HostMemoryBackend")
 	size, dumped := backend.Uint64("size"), backend.Bool("dump")
-	if err := backend.Err(); err != nil {
-		return false, err
+	switch err := backend.Err(); {
+	case err != nil:
+		return "", err
+	case vm.layout.Table && size != b.MaxLength && size != b.UsedLength:
+		return "", errors.New("its memory backend is not laid out as in any known QEMU")
+	case !dumped:
+		return "its memory backend has dump=off, so that the core is without it: set dump=on to have it the next time", nil
 	}
-	if vm.layout.Table && size != b.MaxLength && size != b.UsedLength {
-		return false, fmt.Errorf("the memory backend of %q is not laid out as expected", b.Name)
-	}
-	return dumped, nil
+	return "", nil
 }
 
 // givenFile is the file the user gave for a block: by its whole name or, for
@@ -323,4 +328,13 @@ func (vm *VM) blockNames() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// givable is the path of a mapped file if it is still there to be given, else
+// a word for one.
+func givable(path string) string {
+	if strings.HasSuffix(path, " (deleted)") {
+		return "FILE"
+	}
+	return path
 }
