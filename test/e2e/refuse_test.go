@@ -35,7 +35,7 @@ func TestRefuse(t *testing.T) {
 		{name: "dump-guest-core=off", core: testkit.Boot(t, stock, rig.NoDump).Core,
 			says: []string{"pc.ram", "dump-guest-core=off", "0x0-0x10000000"}},
 		{name: "memory in a file", core: testkit.Boot(t, stock, rig.SharedFile).Core,
-			says: []string{`"ram"`, "ram.img", "--ram ram=FILE"}},
+			says: []string{`"ram"`, "ram.img", "--ram ram="}},
 		{name: "another executable", core: guest.Core, flags: []string{"--exe", debug.Exe},
 			says: []string{"build-id", buildID(t, debug.Exe), buildID(t, stock.Exe)}},
 		{name: "another architecture", core: guest.Core, arch: "aarch64-le", says: []string{"aarch64-le", "qemu64-x86_64-cpu"}},
