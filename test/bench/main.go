@@ -185,7 +185,12 @@ func (b *bench) firstAnswer(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer server.Stop()
-	if err := server.Ask(ctx, "qSupported"); err != nil {
+	client, err := server.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	if err := client.Ask("qSupported"); err != nil {
 		return 0, err
 	}
 	return time.Since(start), nil

@@ -38,12 +38,8 @@ func TestDumpEqualsQEMU(t *testing.T) {
 			sameVMCoreInfo(t, ours, own)
 		})
 	}
-	forms := testkit.Forms(t)
 	for _, config := range []rig.Config{rig.PC, rig.Q35, rig.NUMA, rig.Bare} {
-		for i, form := range forms {
-			if i > 0 && config.Name == rig.Q35.Name && testing.Short() {
-				continue // 5 GiB for each form
-			}
+		for _, form := range testkit.Forms(t) {
 			t.Run(form.Name+"/"+config.Name, func(t *testing.T) {
 				fixture := testkit.Boot(t, testkit.DebugQEMU(t), config)
 				ours := dump(t, fixture, "--exe", form.Exe, "--debug-dir", form.DebugDir)

@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 )
 
@@ -54,10 +52,7 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 	if err != nil {
 		return nil, err
 	}
-	// The shell raises the limit for QEMU alone; exec keeps the process, so a signal to it reaches QEMU.
-	shell := append([]string{"-c", `ulimit -c unlimited && exec "$@"`, "sh", qemu.Exe}, args...)
-	g := &guest{dir: dir, cmd: inSession(exec.CommandContext(ctx, "/bin/sh", shell...))}
-	g.cmd.Dir = dir
+	g := &guest{dir: dir, cmd: unlimited(ctx, dir, qemu.Exe, args...)}
 	g.cmd.Stderr = &g.stderr
 	to, err := g.cmd.StdinPipe()
 	if err != nil {
@@ -127,7 +122,7 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := sparse(ctx, filepath.Join(g.dir, qmpDump)); err != nil {
 		return err
 	}
-	return g.abort()
+	return abort(g.cmd)
 }
 
 func (g *guest) awaitMarker(ctx context.Context) error {
@@ -145,26 +140,6 @@ func (g *guest) awaitMarker(ctx context.Context) error {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// abort kills QEMU as assert() would and renames the kernel's core file to "core".
-func (g *guest) abort() error {
-	if err := g.cmd.Process.Signal(syscall.SIGABRT); err != nil {
-		return err
-	}
-	g.cmd.Wait() // reports the signal; the core is whole when it returns
-	status, ok := g.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok || !status.CoreDump() {
-		return fmt.Errorf("QEMU left no core (%v): is there space on the disk, and a limit set by ulimit -Hc?", g.cmd.ProcessState)
-	}
-	core := filepath.Join(g.dir, "core")
-	found, _ := filepath.Glob(core + "*") // "core", or "core.PID" if kernel.core_uses_pid is set
-	if len(found) != 1 {
-		pattern, _ := os.ReadFile("/proc/sys/kernel/core_pattern")
-		return fmt.Errorf("the kernel writes cores to %q, not to the folder of the process: run sysctl kernel.core_pattern=core",
-			strings.TrimSpace(string(pattern)))
-	}
-	return os.Rename(found[0], core)
 }
 
 // exited says that a child ended and waits to be collected.

@@ -1,7 +1,6 @@
 package rig
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -9,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,44 +19,59 @@ const readyLimit = 20 * time.Second
 
 // Server is a running `guestcore serve`.
 type Server struct {
-	Address string        // as gdb's target remote takes it
-	Ready   time.Duration // from start to listening
+	Address string // as gdb's target remote takes it
 
 	cmd    *exec.Cmd
-	output bytes.Buffer
+	output output
 }
 
 // Serve starts `program serve --listen ADDRESS args…` and returns when it listens: on the unix socket at the path socket,
 // or on a free port of the loopback interface if socket is "".
 func Serve(ctx context.Context, program, socket string, args ...string) (*Server, error) {
-	s := &Server{Address: socket}
-	listen := "unix:" + socket
-	listening := func() bool {
-		info, err := os.Stat(socket)
-		return err == nil && info.Mode()&os.ModeSocket != 0
+	if socket != "" {
+		return serve(ctx, program, append([]string{"--listen", "unix:" + socket}, args...), func(*Server) string {
+			if info, err := os.Stat(socket); err != nil || info.Mode()&os.ModeSocket == 0 {
+				return ""
+			}
+			return socket
+		})
 	}
-	if socket == "" {
-		port, err := freePort()
-		if err != nil {
-			return nil, err
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	return serve(ctx, program, append([]string{"--listen", address}, args...), func(*Server) string {
+		if !isListening(port) {
+			return ""
 		}
-		listen = fmt.Sprintf("127.0.0.1:%d", port)
-		s.Address = listen
-		listening = func() bool { return isListening(port) }
-	}
-	s.cmd = inSession(exec.CommandContext(ctx, program, append([]string{"serve", "--listen", listen}, args...)...))
+		return address
+	})
+}
+
+// ServePTY starts `program serve --pty args…` and returns when it has printed the name of its terminal.
+func ServePTY(ctx context.Context, program string, args ...string) (*Server, error) {
+	name := regexp.MustCompile(`/dev/pts/\d+`)
+	return serve(ctx, program, append([]string{"--pty"}, args...), func(s *Server) string {
+		return name.FindString(s.output.String())
+	})
+}
+
+// serve starts a server; address returns its address once it is ready, "" before.
+func serve(ctx context.Context, program string, args []string, address func(*Server) string) (*Server, error) {
+	s := &Server{cmd: inSession(exec.CommandContext(ctx, program, append([]string{"serve"}, args...)...))}
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 	start := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	for !listening() {
+	for s.Address == "" {
 		if exited(s.cmd.Process.Pid) || time.Since(start) > readyLimit {
 			return nil, fmt.Errorf("%s serve does not listen; it printed:\n%s", filepath.Base(program), s.Stop())
 		}
 		time.Sleep(time.Millisecond)
+		s.Address = address(s)
 	}
-	s.Ready = time.Since(start)
 	return s, nil
 }
 
@@ -82,12 +98,6 @@ func (s *Server) Stop() string {
 	return s.output.String()
 }
 
-// Wait waits for the server to end by itself, as with --once, and returns its exit status.
-func (s *Server) Wait() (status int, output string) {
-	s.cmd.Wait()
-	return s.cmd.ProcessState.ExitCode(), s.output.String()
-}
-
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,30 +115,20 @@ func isListening(port int) bool {
 	return err == nil && strings.Contains(string(table), fmt.Sprintf(" 0100007F:%04X 00000000:0000 %s ", port, listen))
 }
 
-// Ask connects to a server on TCP, sends one packet of gdb's remote protocol and waits for the answer.
-func (s *Server) Ask(ctx context.Context, packet string) error {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", s.Address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(readyLimit)); err != nil {
-		return err
-	}
-	var sum byte
-	for _, c := range []byte(packet) {
-		sum += c
-	}
-	if _, err := fmt.Fprintf(conn, "+$%s#%02x", packet, sum); err != nil {
-		return err
-	}
-	answer := bufio.NewReader(conn)
-	if _, err := answer.ReadString('$'); err != nil {
-		return fmt.Errorf("no answer to %s: %w", packet, err)
-	}
-	if _, err := answer.ReadString('#'); err != nil {
-		return fmt.Errorf("half an answer to %s: %w", packet, err)
-	}
-	return nil
+// output is what a program printed so far.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }

@@ -16,8 +16,24 @@ func Compare(a, b *File) (n uint64, err error) {
 	if !slices.Equal(ranges, b.Ranges()) {
 		return 0, fmt.Errorf("the guest memory differs:\n  %v in %s\n  %v in %s", ranges, a.Path, b.Ranges(), b.Path)
 	}
+	return compare(a, b, ranges)
+}
+
+// CompareWithin returns nil if all the guest memory of part is in whole too, with the same bytes. n is as in Compare.
+func CompareWithin(part, whole *File) (n uint64, err error) {
+	ranges := part.Ranges()
+	for _, r := range ranges {
+		if !slices.ContainsFunc(whole.Ranges(), func(w Range) bool { return w.Addr <= r.Addr && r.End <= w.End }) {
+			return 0, fmt.Errorf("%s has %v, which %s has not", part.Path, r, whole.Path)
+		}
+	}
+	return compare(part, whole, ranges)
+}
+
+// compare compares ranges that both dumps have.
+func compare(a, b *File, ranges []Range) (n uint64, err error) {
 	if len(ranges) == 0 {
-		return 0, fmt.Errorf("%s and %s have no guest memory at all", a.Path, b.Path)
+		return 0, fmt.Errorf("%s has no guest memory at all", a.Path)
 	}
 	d := difference{inA: make([]byte, chunk), inB: make([]byte, chunk)}
 	for _, r := range ranges {

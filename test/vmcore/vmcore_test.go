@@ -91,6 +91,19 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+func TestCompareWithin(t *testing.T) {
+	one, two := write(t, piece{0x1000, []byte{2}}), write(t, piece{0, append(make([]byte, 0x1000), 2)})
+	if n, err := CompareWithin(one, two); n != 1 || err != nil {
+		t.Errorf("a part of the whole: %d, %v", n, err)
+	}
+	if _, err := CompareWithin(two, one); err == nil || !strings.Contains(err.Error(), "has 0x0-0x1001, which") {
+		t.Errorf("the whole in a part: %v", err)
+	}
+	if _, err := CompareWithin(write(t, piece{0x1000, []byte{3}}), two); err == nil {
+		t.Error("another byte is no difference")
+	}
+}
+
 func TestCompareHoles(t *testing.T) {
 	a, b := write(t, piece{0, make([]byte, 8*chunk)}), write(t, piece{0, make([]byte, 8*chunk)})
 	if err := os.Truncate(b.Path, int64(b.Loads[0].Offset)); err != nil {
@@ -123,8 +136,7 @@ func TestOpen(t *testing.T) {
 	if !f.Has(0x1000) || f.Has(0x1001) {
 		t.Error("Has is wrong")
 	}
-	overlap := write(t, piece{0, []byte{1, 2}})
-	raw, err := os.ReadFile(overlap.Path)
+	raw, err := os.ReadFile(f.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
