@@ -143,7 +143,8 @@ func (d *DWARF) step(at ctyp, s step) (ctyp, error) {
 	if at.rec == nil {
 		return ctyp{}, fmt.Errorf("%s of a %s, which is no structure: %w", s.name, at.Type, ErrNoMember)
 	}
-	to, ok, err := d.member(at.rec, s.name, 0)
+	budget := maxAnonymous
+	to, ok, err := d.member(at.rec, s.name, &budget)
 	if err != nil {
 		return ctyp{}, err
 	}
@@ -154,10 +155,13 @@ func (d *DWARF) step(at ctyp, s step) (ctyp, error) {
 	return to.moved(), nil
 }
 
+// maxAnonymous bounds the anonymous structures that are searched for one member: damaged debug information may have one inside itself.
+const maxAnonymous = 10_000
+
 // member finds a member by name, also inside anonymous members.
-func (d *DWARF) member(r *record, name string, depth int) (ctyp, bool, error) {
-	if depth > maxChain {
-		return ctyp{}, false, fmt.Errorf("structures %d levels deep", depth)
+func (d *DWARF) member(r *record, name string, budget *int) (ctyp, bool, error) {
+	if *budget--; *budget < 0 {
+		return ctyp{}, false, fmt.Errorf("more than %d anonymous structures", maxAnonymous)
 	}
 	list, err := r.fields()
 	if err != nil {
@@ -180,7 +184,7 @@ func (d *DWARF) member(r *record, name string, depth int) (ctyp, bool, error) {
 		if t.rec == nil {
 			continue
 		}
-		to, ok, err := d.member(t.rec, name, depth+1)
+		to, ok, err := d.member(t.rec, name, budget)
 		if ok || err != nil {
 			to.Offset += m.offset
 			return to, ok, err

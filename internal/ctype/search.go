@@ -13,6 +13,9 @@ import (
 // where the name is met in another way after all others. So a structure that a thousand units only declare costs little.
 // The caller holds d.mu.
 func (d *DWARF) search(name string, wanted func(die.Entry) bool, visit func(*die.Unit) (bool, error)) error {
+	if name == "" {
+		return nil
+	}
 	for _, u := range d.known {
 		if done, err := visit(u); done || err != nil {
 			return err
@@ -92,9 +95,15 @@ type marks struct {
 	// needles are the name itself (DW_FORM_string) and the offsets of its string in 4 bytes (DW_FORM_strp, strp_sup, GNU_strp_alt; one
 	// of 8 bytes contains it).
 	needles [][]byte
+	// many: the string has so many places that any unit may have it.
+	many bool
 	// slots are the places in .debug_str_offsets that hold such an offset (DW_FORM_strx*).
 	slots []uint64
 }
+
+// maxNeedles bounds the places of one string in the string sections. A linker merges equal strings; a name that is the tail of others
+// has a few.
+const maxNeedles = 64
 
 func newMarks(data *die.Data, name string) (marks, error) {
 	m := marks{needles: [][]byte{append([]byte(name), 0)}}
@@ -109,6 +118,10 @@ func newMarks(data *die.Data, name string) (marks, error) {
 			return marks{}, err
 		}
 		offs = append(slices.Clone(own), sup...)
+	}
+	if len(offs) > maxNeedles {
+		m.many = true
+		return m, nil
 	}
 	for _, off := range offs {
 		m.needles = append(m.needles, uint32Bytes(data, off))
@@ -132,8 +145,11 @@ func uint32Bytes(data *die.Data, n uint64) []byte {
 	return b
 }
 
-// in gives the places of a unit's bytes where the name is met, nil for none, and whether the unit may have it otherwise, by an index.
-func (m marks) in(u *die.Unit, b []byte) (places []int, indexed bool) {
+// in gives the places of a unit's bytes where the name is met, nil for none, and whether the unit may have it otherwise.
+func (m marks) in(u *die.Unit, b []byte) (places []int, otherwise bool) {
+	if m.many {
+		return nil, true
+	}
 	for _, mark := range m.needles {
 		for at := range die.Occurrences(b, mark) {
 			places = append(places, at)

@@ -33,6 +33,9 @@ type abbrevKey struct {
 	is64              bool
 }
 
+// maxSpecs bounds the attributes of one abbreviation; compilers write a few dozen.
+const maxSpecs = 1024
+
 // maxAbbrevs bounds the tables that are kept for other units. Only dwz and -flto share tables.
 const maxAbbrevs = 64
 
@@ -91,6 +94,9 @@ func (u *Unit) readAbbrev(r *buf, specs []spec) (abbrev, []spec) {
 		s := spec{attr: dwarf.Attr(r.uleb()), form: form(r.uleb())}
 		if s.attr == 0 && s.form == 0 {
 			break
+		}
+		if len(specs)-begin >= maxSpecs {
+			r.bad = true
 		}
 		if s.form == formImplicitConst {
 			s.implicit = r.sleb()

@@ -1,0 +1,196 @@
+package ctype_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"guestcore/internal/ctype"
+	"guestcore/internal/objfile"
+	"guestcore/internal/objfile/objtest"
+)
+
+// What a member is, beside where it lies.
+func TestKinds(t *testing.T) {
+	for _, version := range []string{"-gdwarf-4", "-gdwarf-5"} {
+		d := open(t, compile(t, t.TempDir(), "prog", version, "-O2"), objfile.Options{})
+		s, err := d.Struct("Everything")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, want := range map[string]ctype.Field{
+			"volatile_int":  {Size: 4, Kind: ctype.KindInt, Signed: true, Type: "volatile int"},
+			"text":          {Size: 8, Kind: ctype.KindPointer, Type: "const char * const"},
+			"yes":           {Size: 1, Kind: ctype.KindBool, Type: "_Bool"},
+			"range":         {Size: 32, Kind: ctype.KindStruct, Type: "Range", Target: "Range"},
+			"range.start":   {Size: 16, Kind: ctype.KindInt, Signed: true, Type: "Wide"},
+			"wide":          {Size: 16, Kind: ctype.KindInt, Signed: true, Type: "__int128"},
+			"old.lo":        {Size: 8, Kind: ctype.KindInt, Type: "uint64_t"},
+			"both":          {Size: 4, Kind: ctype.KindUnion, Type: "union both", Target: "both"},
+			"segs":          {Size: 144, Kind: ctype.KindArray, Type: "struct Segment [6]", Target: "Segment", Count: 6},
+			"segs[5]":       {Size: 24, Kind: ctype.KindStruct, Type: "struct Segment", Target: "Segment"},
+			"seg":           {Size: 8, Kind: ctype.KindPointer, Type: "struct Segment *", Target: "Segment"},
+			"grid":          {Size: 24, Kind: ctype.KindArray, Type: "int [2][3]", Count: 2},
+			"grid[1]":       {Size: 12, Kind: ctype.KindArray, Type: "int [3]", Count: 3},
+			"grid[1][2]":    {Size: 4, Kind: ctype.KindInt, Signed: true, Type: "int"},
+			"d":             {Size: 8, Kind: ctype.KindFloat, Type: "double"},
+			"pv":            {Size: 8, Kind: ctype.KindPointer, Type: "void *"},
+			"call":          {Size: 8, Kind: ctype.KindPointer, Type: "function *"},
+			"view":          {Size: 8, Kind: ctype.KindPointer, Type: "View *", Target: "View"},
+			"nameless":      {Size: 8, Kind: ctype.KindPointer, Type: "Nameless *", Target: "Nameless"},
+			"mood":          {Size: 4, Kind: ctype.KindEnum, Signed: true, Type: "Mood"},
+			"plain":         {Size: 4, Kind: ctype.KindEnum, Type: "enum plain"},
+			"hidden":        {Size: 8, Kind: ctype.KindPointer, Type: "struct hidden *", Target: "hidden"},
+			"list.last":     {Size: 8, Kind: ctype.KindPointer, Type: "struct node **"},
+			"empty":         {Size: 0, Kind: ctype.KindStruct, Type: "struct empty", Target: "empty"},
+			"both.byte":     {Size: 4, Kind: ctype.KindArray, Type: "uint8_t [4]", Count: 4},
+			"in_anon":       {Size: 4, Kind: ctype.KindInt, Signed: true, Type: "int"},
+			"segs[0].flags": {Size: 4, Kind: ctype.KindInt, Type: "uint32_t"},
+		} {
+			got, err := s.Field(path)
+			if err != nil {
+				t.Errorf("%s: %v", version, err)
+				continue
+			}
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(ctype.Field{}, "Offset", "Elem")); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", version, path, diff)
+			}
+			if (got.Kind == ctype.KindArray) != (got.Elem != nil) {
+				t.Errorf("%s: %s: element %+v of a %v", version, path, got.Elem, got.Kind)
+			}
+		}
+		segs, _ := s.Field("segs")
+		first, _ := s.Field("segs[0]")
+		if diff := cmp.Diff(&first, segs.Elem); diff != "" {
+			t.Errorf("%s: element of segs: %s", version, diff)
+		}
+		row, _ := s.Field("grid[1]")
+		cell, _ := s.Field("grid[1][0]")
+		if diff := cmp.Diff(&cell, row.Elem); diff != "" {
+			t.Errorf("%s: element of grid[1]: %s", version, diff)
+		}
+	}
+}
+
+func TestNotThere(t *testing.T) {
+	d := open(t, compile(t, t.TempDir(), "prog", "-g", "-O2"), objfile.Options{})
+	for _, name := range []string{"Absent", "", "main", "everything", "Mood", "uint64_t", "grid", "verything", "struct "} {
+		if s, err := d.Struct(name); !errors.Is(err, ctype.ErrNoStruct) {
+			t.Errorf("struct %q: %+v, %v; want ErrNoStruct", name, s, err)
+		}
+	}
+	s, err := d.Struct("Everything")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"absent", "", ".", "range.", ".range", "range.absent", "segs[6]", "segs[-1]", "segs[", "segs[1", "segs[x]",
+		"segs[1]base", "cr[1][1]", "cr.x", "pv.x", "view.nr", "segs.base", "grid[2]", "grid[0][3]"} {
+		if f, err := s.Field(path); !errors.Is(err, ctype.ErrNoMember) || s.Has(path) {
+			t.Errorf("%q: %+v, %v; want ErrNoMember", path, f, err)
+		}
+	}
+	for _, v := range [][2]string{{"", "absent"}, {"", "state"}, {"main", "state"}, {"absent", "state"}, {"realize", "everything"}, {"", "main"}, {"", ""}} {
+		if got, err := d.Variable(v[0], v[1]); !errors.Is(err, ctype.ErrNoVariable) {
+			t.Errorf("variable %q::%q: %+v, %v; want ErrNoVariable", v[0], v[1], got, err)
+		}
+	}
+}
+
+func TestNoDebugInfo(t *testing.T) {
+	exe := compile(t, t.TempDir(), "prog", "-s")
+	f, err := objfile.Open(exe, objfile.Options{DebugDirs: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := ctype.FromDWARF(f); !errors.Is(err, objfile.ErrNoDebugInfo) {
+		t.Errorf("error %v, want ErrNoDebugInfo", err)
+	}
+}
+
+// Without the supplementary file an answer that needs it is an error that names it, and no wrong answer.
+func TestSupplementaryMissing(t *testing.T) {
+	dir := t.TempDir()
+	exe := compile(t, dir, "prog", "-g", "-O2")
+	shared := filepath.Join(dir, "shared.debug")
+	dwz(t, dir, exe, shared)
+	if err := os.Remove(shared); err != nil {
+		t.Fatal(err)
+	}
+	f, err := objfile.Open(exe, objfile.Options{DebugDirs: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := ctype.FromDWARF(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, name := range []string{"Everything", "node", "packed"} {
+		s, err := d.Struct(name)
+		if err != nil {
+			failed++
+			if !strings.Contains(err.Error(), shared) {
+				t.Errorf("struct %s: error %v does not name %s", name, err, shared)
+			}
+			continue
+		}
+		if s.Size == 0 {
+			t.Errorf("struct %s: size 0 and no error", name)
+		}
+	}
+	if failed == 0 {
+		t.Error("nothing was in the supplementary file")
+	}
+}
+
+// A damaged file gives errors or answers that fit the structure, never a panic or an endless walk.
+func FuzzDamaged(f *testing.F) {
+	exe := compile(f, f.TempDir(), "prog", "-g", "-O2")
+	whole, err := os.ReadFile(exe)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(0, []byte{})
+	for at := 0; at < len(whole); at += len(whole) / 64 {
+		f.Add(at, []byte{0xff, 0, 0x80, 1})
+	}
+	f.Fuzz(func(t *testing.T, at int, patch []byte) {
+		b := append([]byte{}, whole...)
+		if at >= 0 && at < len(b) {
+			copy(b[at:], patch)
+		}
+		damaged := objtest.Write(t, filepath.Join(t.TempDir(), "damaged"), string(b))
+		file, err := objfile.Open(damaged, objfile.Options{DebugDirs: []string{}})
+		if err != nil {
+			return
+		}
+		defer file.Close()
+		if s, err := file.Lookup("everything"); err == nil && s.Name != "everything" {
+			t.Fatalf("asked for everything, got %+v", s)
+		}
+		file.SymbolAt(file.Header().Entry)
+		d, err := ctype.FromDWARF(file)
+		if err != nil {
+			return
+		}
+		if v, err := d.Variable("realize", "state"); err == nil && v.Name != "state" {
+			t.Fatalf("variable %+v", v)
+		}
+		s, err := d.Struct("Everything")
+		if err != nil {
+			return
+		}
+		for _, path := range []string{"deeper[2]", "segs[4].base", "neg", "view", "range.size", "absent"} {
+			if m, err := s.Field(path); err == nil && m.Bits != nil && m.Bits.Shift+m.Bits.Width > 8*m.Size {
+				t.Fatalf("%s: bits %+v in %d bytes", path, *m.Bits, m.Size)
+			}
+		}
+	})
+}
