@@ -77,7 +77,7 @@ func (vm *VM) HostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
 // Guest is the machine as a dump takes it. The architecture is settled as by
 // [VM.Arch].
 func (vm *VM) Guest(archName string) (*guest.Machine, error) {
-	g, err := vm.Arch(archName)
+	g, warning, err := vm.Arch(archName)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +85,9 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 		return nil, err
 	}
 	m := &guest.Machine{Arch: g, Image: vm.image()}
+	if warning != "" {
+		m.Warnings = append(m.Warnings, warning)
+	}
 	m.Missing = vm.missing(m.Image)
 	if info, err := vm.vmcoreinfo(); err == nil {
 		m.VMCoreInfo = info.Note

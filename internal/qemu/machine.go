@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"guestcore/internal/addr"
@@ -50,10 +51,13 @@ func (vm *VM) Machine() Machine {
 	} else {
 		m.CPUs, m.CPUType = len(cpus), cpus[0].Type
 	}
-	if g, err := vm.Arch(""); err != nil {
+	if g, warning, err := vm.Arch(""); err != nil {
 		note("the architecture", err)
 	} else {
 		m.Arch = g.Name
+		if warning != "" {
+			m.Notes = append(m.Notes, warning)
+		}
 	}
 	return m
 }
@@ -218,76 +222,83 @@ func (m *machineObject) accelerator() (string, error) {
 	return "", errors.New("the machine points to none")
 }
 
-// targets are the architectures of QEMU's targets, by the end of the QOM type
-// of their vCPUs. The first one is what auto takes.
-var targets = []struct {
-	suffix string // of the vCPU's QOM type
-	exe    string // in the name of the program, "" if the vCPU says it all
-	archs  []string
-}{
-	{"-x86_64-cpu", "", []string{"X86_64", "386"}}, // QEMU itself writes EM_386 while no vCPU is in long mode
-	{"-i386-cpu", "", []string{"386"}},
-	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}},
-	{"-s390x-cpu", "", []string{"s390"}},
-	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}},
+// target is one of QEMU's targets and the architectures its guests can have.
+type target struct {
+	suffix string   // of the vCPU's QOM type
+	exe    string   // in the name of the program, "" if the vCPU says it all
+	archs  []string // the first one is what auto takes
+	likely bool     // of two byte orders, the first one may be taken unproven
+}
+
+var targets = []target{
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-i386-cpu", "", []string{"386"}, false},
+	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}, true},
+	{"-s390x-cpu", "", []string{"s390"}, false},
+	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}, false},
 }
 
 // Arch settles the guest's architecture: name as the user gave it, "" and
 // "auto" for QEMU's own. An architecture the guest cannot have is refused.
-func (vm *VM) Arch(name string) (arch.Guest, error) {
-	cpus, err := vm.cpus()
-	if err != nil {
-		if name == "" || name == "auto" {
-			return arch.Guest{}, fmt.Errorf("%w of the guest is not known (%v): name it, one of %s", ErrArch, err, strings.Join(arch.GuestNames(), ", "))
+// The warning says what was assumed, "" if nothing was.
+func (vm *VM) Arch(name string) (g arch.Guest, warning string, err error) {
+	auto := name == "" || strings.EqualFold(name, "auto")
+	if !auto {
+		if g, err = arch.GuestByName(name); err != nil {
+			return g, "", err
 		}
-		return arch.GuestByName(name)
+	}
+	cpus, err := vm.cpus()
+	switch {
+	case err != nil && auto:
+		return g, "", fmt.Errorf("%w of the guest is not known (%v): name it, one of %s", ErrArch, err, strings.Join(arch.GuestNames(), ", "))
+	case err != nil:
+		return g, fmt.Sprintf("that the guest is %s was not checked: %v", g, err), nil
 	}
 	typ := cpus[0].Type
-	for _, t := range targets {
-		if !strings.HasSuffix(typ, t.suffix) || !strings.Contains(path.Base(vm.src.ExePath), t.exe) {
-			continue
-		}
-		if name == "" || name == "auto" {
-			return vm.autoArch(typ, t.archs)
-		}
-		g, err := arch.GuestByName(name)
-		if err != nil {
-			return g, err
-		}
-		for _, a := range t.archs {
-			if a == g.Name {
-				return g, nil
-			}
-		}
-		return g, fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g.Name, typ, strings.Join(t.archs, " or "))
+	t, ok := vm.target(typ)
+	switch {
+	case !ok && auto:
+		return g, "", fmt.Errorf("%w of vCPUs of type %s has no name here", ErrArch, typ)
+	case !ok:
+		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s", ErrArch, g, typ)
+	case auto:
+		return vm.autoArch(typ, t)
+	case !slices.Contains(t.archs, g.Name):
+		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g, typ, strings.Join(t.archs, " or "))
 	}
-	if name == "" || name == "auto" {
-		return arch.Guest{}, fmt.Errorf("%w of a guest with vCPUs of type %s has no name here", ErrArch, typ)
+	return g, "", nil
+}
+
+// target is the target with vCPUs of a type.
+func (vm *VM) target(cpuType string) (target, bool) {
+	i := slices.IndexFunc(targets, func(t target) bool {
+		return strings.HasSuffix(cpuType, t.suffix) && strings.Contains(path.Base(vm.src.ExePath), t.exe)
+	})
+	if i < 0 {
+		return target{}, false
 	}
-	g, err := arch.GuestByName(name)
-	if err != nil {
-		return g, err
-	}
-	return g, fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s", ErrArch, g.Name, typ)
+	return targets[i], true
 }
 
 // autoArch chooses among a target's architectures. Where they differ in byte
 // order, the guest kernel's vmcoreinfo note tells which one it is.
-func (vm *VM) autoArch(cpuType string, archs []string) (arch.Guest, error) {
-	g, err := arch.GuestByName(archs[0])
-	if err != nil || len(archs) == 1 {
-		return g, err
+func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, err error) {
+	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
+		return g, "", err
 	}
-	other, err := arch.GuestByName(archs[1])
+	other, err := arch.GuestByName(t.archs[1])
 	if err != nil || other.Order == g.Order {
-		return g, err
+		return g, "", err
 	}
 	note, err := vm.vmcoreinfo()
-	if err != nil {
-		return g, fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(archs, " or "))
+	switch {
+	case err == nil && note.Order == other.Order:
+		return other, "", nil
+	case err == nil:
+		return g, "", nil
+	case t.likely:
+		return g, fmt.Sprintf("no vmcoreinfo note tells the guest's byte order, %s is assumed: name %s if that is wrong", g, other), nil
 	}
-	if note.Order == other.Order {
-		return other, nil
-	}
-	return g, nil
+	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(t.archs, " or "))
 }

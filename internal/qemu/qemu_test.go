@@ -267,14 +267,14 @@ func TestArch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"": "X86_64", "auto": "X86_64", "x86_64": "X86_64", "amd64": "X86_64", "386": "386", "i386": "386"} {
-		if g, err := vm.Arch(name); err != nil || g.Name != want {
+		if g, _, err := vm.Arch(name); err != nil || g.Name != want {
 			t.Errorf("Arch(%q) = %v, %v; want %s", name, g, err, want)
 		}
 	}
-	if _, err := vm.Arch("s390"); !errors.Is(err, ErrArch) || !strings.Contains(err.Error(), "s390") || !strings.Contains(err.Error(), "x86_64-cpu") {
+	if _, _, err := vm.Arch("s390"); !errors.Is(err, ErrArch) || !strings.Contains(err.Error(), "s390") || !strings.Contains(err.Error(), "x86_64-cpu") {
 		t.Errorf("Arch(s390): %v", err)
 	}
-	if _, err := vm.Arch("vax"); err == nil || !strings.Contains(err.Error(), "ppc64-le") {
+	if _, _, err := vm.Arch("vax"); err == nil || !strings.Contains(err.Error(), "ppc64-le") {
 		t.Errorf("Arch(vax): %v", err)
 	}
 }
