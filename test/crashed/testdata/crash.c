@@ -11,7 +11,7 @@ long lib_touch(long v);
 struct point { int x, y; const char *name; };
 struct point global = { 3, -4, "a point" };
 char haystack[8192] = "needle at the front";
-static __thread long my_tls = 7;
+__thread long my_tls = 7;
 
 static pthread_barrier_t ready;
 
