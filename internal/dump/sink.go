@@ -54,7 +54,8 @@ func copyExtent(ctx context.Context, s Sink, off int64, im *guest.Image, e exten
 			return context.Cause(ctx)
 		}
 		n := min(chunk, int64(e.Size)-at)
-		done, err := n, error(nil)
+		var done int64 // bytes before an error
+		var err error
 		switch e.Kind {
 		case extent.Zero:
 			err = s.HoleAt(off+at, n)

@@ -89,7 +89,7 @@ func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptio
 		return Stats{}, explain(err, path)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return Stats{}, fmt.Errorf("the dump is whole, but giving it the name %s failed: %w", path, err)
+		return Stats{}, fmt.Errorf("the dump is whole but cannot be named %s, give another file name: %w", path, cause(err))
 	}
 	named = true
 	return stats, nil

@@ -258,6 +258,20 @@ func TestCancelLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestNameTakenMeanwhile has somebody put a directory where the file is to go.
+func TestNameTakenMeanwhile(t *testing.T) {
+	job := plan(t, machine(t, small...))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vmcore")
+	w := &watcher{first: func() { os.Mkdir(path, 0o755) }}
+	if _, err := dump.ToFile(t.Context(), job, path, dump.FileOptions{}, w); err == nil || !strings.Contains(err.Error(), "give another file name") {
+		t.Errorf("%v", err)
+	}
+	if got := names(t, dir); got != "vmcore" {
+		t.Errorf("left are %s", got)
+	}
+}
+
 func TestPanicLeavesNothing(t *testing.T) {
 	job := plan(t, machine(t, small...))
 	dir := t.TempDir()

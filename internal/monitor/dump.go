@@ -101,9 +101,10 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return res, err
 	}
 	var meter progress.Meter
-	stop := progress.Show(&meter, show)
-	res.Summary, err = dump.ToFile(ctx, job, r.File, dump.FileOptions{}, &meter)
-	stop()
+	func() {
+		defer progress.Show(&meter, show)() // nothing is shown behind it
+		res.Summary, err = dump.ToFile(ctx, job, r.File, dump.FileOptions{}, &meter)
+	}()
 	if err != nil {
 		return res, err
 	}

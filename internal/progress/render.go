@@ -23,8 +23,8 @@ func (l lines) End()           {}
 // String is the state for people: 512.0 MiB of 1.0 GiB (50 %), 300.0 MiB/s, 2s left.
 func (s State) String() string {
 	line := fmt.Sprintf("%s of %s (%d %%), %s/s", Bytes(s.Done), Bytes(s.Total), s.Percent(), Bytes(s.Rate()))
-	if s.Done > 0 && s.Done < s.Total {
-		line += fmt.Sprintf(", %v left", s.Left().Round(time.Second))
+	if left := s.Left().Round(time.Second); left > 0 {
+		line += fmt.Sprintf(", %v left", left)
 	}
 	return line
 }
@@ -35,16 +35,16 @@ func Bar(w io.Writer) Renderer { return bar{w} }
 type bar struct{ w io.Writer }
 
 const (
-	barWidth = 24
-	clear    = "\r\x1b[K" // back to the first column, erase the line
+	barWidth  = 24
+	eraseLine = "\r\x1b[K" // back to the first column, erase the line
 )
 
 func (b bar) Render(s State) {
 	full := min(max(s.Percent(), 0), 100) * barWidth / 100
-	fmt.Fprintf(b.w, "%s[%s%s] %v", clear, strings.Repeat("#", full), strings.Repeat(".", barWidth-full), s)
+	fmt.Fprintf(b.w, "%s[%s%s] %v", eraseLine, strings.Repeat("#", full), strings.Repeat(".", barWidth-full), s)
 }
 
-func (b bar) End() { io.WriteString(b.w, clear) }
+func (b bar) End() { io.WriteString(b.w, eraseLine) }
 
 // JSON writes each state as an object on a line of its own:
 //

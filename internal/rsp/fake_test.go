@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -209,7 +210,11 @@ func (r *rich) Monitor(ctx context.Context, command string, out io.Writer) error
 	case "partial":
 		fmt.Fprint(out, "no line end")
 	case "many":
-		for i := range 5000 {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return err
+		}
+		for i := range n {
 			fmt.Fprintf(out, "line %d of many\n", i)
 		}
 	case "steps":
@@ -235,6 +240,7 @@ func (r *rich) Monitor(ctx context.Context, command string, out io.Writer) error
 		r.setEnded(context.Cause(ctx).Error())
 		return ctx.Err()
 	case "flood":
+		r.setEnded("still flooding")
 		r.waiting <- struct{}{}
 		for ctx.Err() == nil {
 			fmt.Fprintln(out, strings.Repeat("flood ", 20))

@@ -9,19 +9,21 @@ import (
 )
 
 // How a client that does not listen any more is found out. gdb sends nothing
-// when the user interrupts a monitor command: it only stops reading, and so
-// does not acknowledge the next packet. It therefore gets one at least every
-// keepaliveEvery, an empty one if there is no output (which also keeps it from
-// taking the silence for an error), and has ackWithin to answer.
+// when the user interrupts a monitor command: it takes the next packet and then
+// stops reading, so that it acknowledges no more. It therefore gets a packet at
+// least every keepaliveEvery, an empty one if there is no output (which also
+// keeps it from taking the silence for an error), and has ackWithin to answer.
+// A command thus ends within a second.
 const (
-	keepaliveEvery = 250 * time.Millisecond
-	ackWithin      = 750 * time.Millisecond
+	keepaliveEvery = 100 * time.Millisecond
+	ackWithin      = 700 * time.Millisecond
+	lookEvery      = 50 * time.Millisecond // how exact these are
 )
 
 // Causes of a job's cancellation.
 var (
 	errInterrupted = errors.New("interrupted")
-	errNotHeard    = errors.New("interrupted: gdb did not answer for 0.75 seconds")
+	errNotHeard    = errors.New("interrupted: gdb did not answer for 0.7 seconds")
 	errSuperseded  = errors.New("interrupted: gdb asked for something else")
 	errHungUp      = errors.New("interrupted: gdb has left")
 )
@@ -59,31 +61,30 @@ func (s *session) run(out *console, f func(context.Context) (reply, error)) (rep
 		events  = s.link.events
 		ready   <-chan struct{}
 		waiting = true // the client waits for the answer
-		partial bool   // send unfinished lines too
 	)
 	if out != nil {
 		ready = out.ready
 		s.link.done() // the output keeps gdb waiting
 	}
-	tick := time.NewTicker(keepaliveEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		heard, since := s.link.heard()
+		since = min(since, time.Since(began))
 		switch {
 		case !waiting && res != nil:
 			return noReply, nil
 		case waiting && heard:
 			if out != nil {
-				if text := out.take(partial || res != nil); len(text) > 0 {
+				if text := out.take(since >= keepaliveEvery || res != nil); len(text) > 0 {
 					s.link.send(appendHexText(reply("O"), string(text)))
-					partial = false
 					continue
 				}
 			}
 			if res != nil {
 				return res.reply, res.err
 			}
-			if out != nil && min(since, time.Since(began)) >= keepaliveEvery {
+			if out != nil && since >= keepaliveEvery {
 				s.link.send([]byte("O"))
 			}
 		case waiting && since > ackWithin:
@@ -94,7 +95,6 @@ func (s *session) run(out *console, f func(context.Context) (reply, error)) (rep
 		case r := <-finished:
 			res = &r
 		case <-tick.C:
-			partial = true
 		case e, ok := <-events:
 			if !ok {
 				events, waiting = nil, false

@@ -53,7 +53,7 @@ func TestSymbolFound(t *testing.T) {
 // Much output comes whole, in far fewer packets than lines.
 func TestMonitorChunks(t *testing.T) {
 	c := connect(t, newRich(), rsp.Options{})
-	if err := c.Send("qRcmd," + hex.EncodeToString([]byte("many"))); err != nil {
+	if err := c.Send("qRcmd," + hex.EncodeToString([]byte("many 5000"))); err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder

@@ -67,7 +67,11 @@ func run(ctx context.Context, program string) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(guest.Dir, "bench.") // on the core's file system
+	cache, err := rig.Cache()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(cache, "bench.")
 	if err != nil {
 		return err
 	}
