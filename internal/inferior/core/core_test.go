@@ -353,7 +353,7 @@ func TestOpenRefusals(t *testing.T) {
 	for path, want := range map[string]string{
 		dir:                     "is a directory: name the core file in it",
 		"/dev/null":             "is not a regular file",
-		filepath.Join(dir, "x"): "no such file",
+		filepath.Join(dir, "x"): "no such file or directory",
 	} {
 		if _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), path+": "+want) {
 			t.Errorf("%s: %v", path, err)
