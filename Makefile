@@ -1,0 +1,37 @@
+# What make can do here: make help. Anything longer than a line is in scripts/.
+FLAGS ?=
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+build: ## bin/guestcore
+	go build -o bin/guestcore ./gdbstub
+
+demo: build ## boot Linux in QEMU, kill QEMU, dump the guest from its core through gdb, compare with QEMU's own dump
+	scripts/demo
+
+setup: ## everything the tests need from Debian, and a QEMU with debug information
+	scripts/setup test && scripts/build-qemu
+
+test: setup ## all tests, unit and end to end; FLAGS go to go test
+	go test -timeout 20m $(FLAGS) ./...
+
+e2e: setup ## the end-to-end tests alone
+	go test -timeout 20m $(FLAGS) ./test/...
+
+race: ## the unit tests under the race detector
+	go test -race $(FLAGS) ./internal/... ./gdbstub/...
+
+lint: ## gofmt, go vet, staticcheck, the layers
+	scripts/lint
+
+fuzz: ## every fuzz test for ten seconds
+	scripts/fuzz
+
+bench: build setup ## the dump and the start-up against QEMU's Python script
+	scripts/bench
+
+clean: ## what was built here; the cache folder stays
+	rm -rf bin lib
+
+.PHONY: help build demo setup test e2e race lint fuzz bench clean

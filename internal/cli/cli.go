@@ -1,0 +1,162 @@
+// Package cli is the program guestcore: its commands, their flags, what they
+// print and how they end. Package gdbstub's main calls it; what the commands
+// do is in packages session, monitor and rsp.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// How the program ends.
+const (
+	exitOK          = 0
+	exitFailure     = 1   // what was asked could not be done
+	exitUsage       = 2   // it was not asked for in a way that can be understood
+	exitInterrupted = 130 // by SIGINT or SIGTERM
+)
+
+// env is what a command has of the world.
+type env struct {
+	ctx    context.Context // ends at SIGINT and SIGTERM
+	stdin  *os.File
+	stdout *os.File
+	stderr *os.File
+}
+
+// command is one command of the program.
+type command struct {
+	name    string
+	usage   string // its arguments
+	summary string // one line
+	run     func(e *env, c *command, args []string) error
+}
+
+var commands []*command
+
+func init() {
+	commands = []*command{serveCommand, dumpCommand, infoCommand, versionCommand, helpCommand}
+}
+
+// usageError is a mistake in the arguments.
+type usageError struct{ msg string }
+
+func (e *usageError) Error() string { return e.msg }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// errInterrupted is the cause of a context that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// Main runs the program and returns its exit status.
+func Main(args []string, stdin, stdout, stderr *os.File) int {
+	ctx, stop := interruptible()
+	defer stop()
+	err := run(&env{ctx, stdin, stdout, stderr}, args)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "guestcore: %v\n", err)
+		return exitUsage
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "guestcore: interrupted")
+		return exitInterrupted
+	}
+	fmt.Fprintf(stderr, "guestcore: %v\n", err)
+	return exitFailure
+}
+
+// interruptible is a context that SIGINT, SIGTERM and SIGHUP end; a second
+// signal ends the program at once.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		if _, ok := <-signals; ok {
+			signal.Reset()
+			cancel(errInterrupted)
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals) }
+}
+
+func run(e *env, args []string) error {
+	if len(args) == 0 {
+		usage(e.stderr)
+		return usagef("no command given")
+	}
+	name := args[0]
+	switch name {
+	case "-h", "-help", "--help":
+		usage(e.stdout)
+		return nil
+	case "-version", "--version":
+		name = "version"
+	}
+	for _, c := range commands {
+		if c.name == name {
+			return c.run(e, c, args[1:])
+		}
+	}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return usagef("unknown command %q%s: \"guestcore help\" lists the commands", name, didYouMean(name, names))
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, `guestcore gets the guest out of the core of a crashed QEMU.
+
+`)
+	for _, c := range commands {
+		fmt.Fprintf(w, "  guestcore %-42s %s\n", strings.TrimSpace(c.name+" "+c.usage), c.summary)
+	}
+	fmt.Fprint(w, `
+"guestcore help COMMAND" lists a command's flags.
+`)
+}
+
+var helpCommand = &command{
+	name:    "help",
+	usage:   "[COMMAND]",
+	summary: "this text, or a command's flags",
+	run: func(e *env, _ *command, args []string) error {
+		if len(args) == 0 {
+			usage(e.stdout)
+			return nil
+		}
+		return run(e, []string{args[0], "--help"})
+	},
+}
+
+var versionCommand = &command{
+	name:    "version",
+	summary: "the program's version",
+	run: func(e *env, c *command, args []string) error {
+		f := newFlags(c)
+		if done, err := f.parse(e, args, 0, 0); done || err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, Version())
+		return nil
+	},
+}
+
+// logger is a logger to stderr for --verbose, nil without.
+func logger(e *env, verbose bool) *slog.Logger {
+	if !verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"guestcore/internal/session"
+)
+
+// flags parses a command's arguments. Flags may stand anywhere among them, up
+// to a "--".
+type flags struct {
+	*flag.FlagSet
+	cmd  *command
+	args []string // what is no flag
+}
+
+func newFlags(c *command) *flags {
+	f := &flags{FlagSet: flag.NewFlagSet(c.name, flag.ContinueOnError), cmd: c}
+	f.SetOutput(io.Discard) // the errors are our own
+	return f
+}
+
+// parse parses arguments of which least to most are no flags. done means that
+// the user asked for help and has it.
+func (f *flags) parse(e *env, args []string, least, most int) (done bool, err error) {
+	for len(args) > 0 {
+		if args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
+			f.help(e.stdout)
+			return true, nil
+		}
+		if args[0] == "--" {
+			f.args = append(f.args, args[1:]...)
+			break
+		}
+		if len(args[0]) < 2 || args[0][0] != '-' {
+			f.args, args = append(f.args, args[0]), args[1:]
+			continue
+		}
+		if name, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "="); f.Lookup(name) == nil {
+			return false, usagef("unknown flag %s%s: \"guestcore help %s\" lists the flags", args[0], didYouMean(name, f.names()), f.cmd.name)
+		}
+		if err := f.FlagSet.Parse(args); err != nil {
+			return false, usagef("%v: \"guestcore help %s\" lists the flags", err, f.cmd.name)
+		}
+		rest := f.FlagSet.Args()
+		// Parse stops behind a "--" as well, which ends the flags.
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			f.args = append(f.args, rest...)
+			break
+		}
+		args = rest
+	}
+	switch n := len(f.args); {
+	case n < least:
+		return false, usagef("too few arguments: guestcore %s %s", f.cmd.name, f.cmd.usage)
+	case n > most:
+		return false, usagef("too many arguments, %q: guestcore %s %s", f.args[most], f.cmd.name, f.cmd.usage)
+	}
+	return false, nil
+}
+
+// arg is the argument of that number, "" if there are fewer.
+func (f *flags) arg(i int) string {
+	if i < len(f.args) {
+		return f.args[i]
+	}
+	return ""
+}
+
+func (f *flags) names() []string {
+	var names []string
+	f.VisitAll(func(fl *flag.Flag) { names = append(names, fl.Name) })
+	return names
+}
+
+func (f *flags) help(w io.Writer) {
+	fmt.Fprintf(w, "guestcore %s: %s\n", strings.TrimSpace(f.cmd.name+" "+f.cmd.usage), f.cmd.summary)
+	any := false
+	f.VisitAll(func(fl *flag.Flag) {
+		if !any {
+			fmt.Fprintln(w)
+			any = true
+		}
+		value, text := flag.UnquoteUsage(fl)
+		left := strings.TrimSpace("--" + fl.Name + " " + value)
+		fmt.Fprintf(w, "  %-24s %s\n", left, text)
+	})
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// pairs is a flag NAME=VALUE that may be given several times.
+type pairs map[string]string
+
+func (p pairs) String() string { return "" }
+func (p pairs) Set(s string) error {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" || value == "" {
+		return fmt.Errorf("%q is not BLOCK=FILE", s)
+	}
+	p[name] = value
+	return nil
+}
+
+// source are the flags that say where the guest is, for all commands that
+// open one.
+type source struct {
+	exe, sysroot string
+	debugDirs    list
+	ram          pairs
+	verbose      bool
+}
+
+func (f *flags) source() *source {
+	s := &source{ram: pairs{}}
+	f.StringVar(&s.exe, "exe", "", "QEMU's executable, if not the `FILE` the core names")
+	f.Var(&s.debugDirs, "debug-dir", "a root of separate debug files, a `DIR`; may be repeated (default /usr/lib/debug)")
+	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
+	f.Var(s.ram, "ram", "`BLOCK=FILE`: the file with the RAM block's contents; may be repeated")
+	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
+	return s
+}
+
+// open opens the core with those flags.
+func (s *source) open(e *env, core string) (*session.Session, error) {
+	return session.Open(session.Options{
+		Core:      core,
+		Exe:       s.exe,
+		DebugDirs: s.debugDirs,
+		Sysroot:   s.sysroot,
+		RAM:       s.ram,
+		Log:       logger(e, s.verbose),
+	})
+}
+
+// didYouMean is a question about the name most like the wrong one, or "".
+func didYouMean(wrong string, names []string) string {
+	best, least := "", 3 // more than two slips are not a typo
+	for _, n := range names {
+		if d := distance(wrong, n); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", best)
+}
+
+// distance is the Levenshtein distance.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0]++
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"guestcore/internal/gdbtarget"
+	"guestcore/internal/monitor"
+	"guestcore/internal/rsp"
+	"guestcore/internal/rsp/endpoint"
+	"guestcore/internal/session"
+)
+
+var serveCommand = &command{
+	name:    "serve",
+	usage:   "[flags] CORE",
+	summary: "serve the QEMU process in CORE to gdb",
+	run: func(e *env, c *command, args []string) error {
+		f := newFlags(c)
+		src := f.source()
+		var w way
+		f.StringVar(&w.listen, "listen", "127.0.0.1:1234", "`ADDRESS` to listen on: HOST:PORT, :PORT for loopback, or unix:PATH")
+		f.BoolVar(&w.allowRemote, "allow-remote", false, "let --listen take an address that other machines reach")
+		f.BoolVar(&w.stdio, "stdio", false, "serve standard input and output: target remote | guestcore serve --stdio CORE")
+		f.BoolVar(&w.pty, "pty", false, "serve a pseudo-terminal of its own, and print its name")
+		once := f.Bool("once", false, "end when the first gdb has left")
+		asJSON := f.Bool("json", false, "print where it listens as JSON")
+		packets := f.Bool("trace", false, "write every packet to stderr")
+		if done, err := f.parse(e, args, 1, 1); done || err != nil {
+			return err
+		}
+		s, err := src.open(e, f.arg(0))
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		if err := s.CheckQEMU(); err != nil {
+			return err
+		}
+		ln, err := w.open(e)
+		if err != nil {
+			return err
+		}
+		defer ln.Close()
+		t, err := newTarget(s, src, logger(e, src.verbose))
+		if err != nil {
+			return err
+		}
+		if err := w.announce(e, s, ln, *asJSON); err != nil {
+			return err
+		}
+		return rsp.ServeAll(e.ctx, ln, t, rsp.Options{
+			Log:   logger(e, src.verbose),
+			Trace: logger(e, *packets),
+			Once:  *once,
+		})
+	},
+}
+
+// way is how gdb reaches the server.
+type way struct {
+	listen      string
+	allowRemote bool
+	stdio, pty  bool
+}
+
+// listener is a way opened: what to give to gdb's "target remote", "" if gdb
+// has started us.
+type listener interface {
+	rsp.Listener
+	Target() string
+}
+
+// stdio is the listener that has no name.
+type stdio struct{ *endpoint.Stdio }
+
+func (stdio) Target() string { return "" }
+
+func (w *way) open(e *env) (listener, error) {
+	switch {
+	case w.stdio && w.pty:
+		return nil, usagef("--stdio and --pty exclude each other")
+	case w.stdio:
+		l, err := endpoint.NewStdio(e.stdin, e.stdout)
+		return stdio{l}, err
+	case w.pty:
+		return endpoint.OpenPty()
+	}
+	return endpoint.Listen(w.listen, w.allowRemote)
+}
+
+// announce says what is served and what to type in gdb. With --stdio the
+// standard output is gdb's, and stderr too is what the user sees in gdb.
+func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) error {
+	out := io.Writer(e.stdout)
+	if w.stdio {
+		out = e.stderr
+	}
+	if asJSON && !w.stdio {
+		return printJSON(out, map[string]any{
+			"target": ln.Target(), "executable": s.ExePath, "pid": s.Process.PID(),
+			"threads": len(s.Process.Threads()), "warnings": s.Warnings,
+		})
+	}
+	fmt.Fprintf(out, "guestcore: core of %s, pid %d, %d threads\n", s.ExePath, s.Process.PID(), len(s.Process.Threads()))
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(out, "guestcore: warning: %s\n", warning)
+	}
+	if !w.stdio {
+		fmt.Fprintln(out, "guestcore: serving; in gdb:")
+		fmt.Fprintln(out, "    set sysroot /") // the libraries are on this machine: gdb is not to fetch them from us
+		fmt.Fprintf(out, "    target remote %s\n", ln.Target())
+	}
+	return nil
+}
+
+// newTarget is the session as gdb sees it.
+func newTarget(s *session.Session, src *source, log *slog.Logger) (rsp.Target, error) {
+	m := &monitor.Monitor{Session: s, Creator: Version()}
+	return gdbtarget.New(s.Process, gdbtarget.Options{
+		ExePath:     s.ExePath,
+		Sysroot:     src.sysroot,
+		Monitor:     m.Run,
+		WantSymbols: s.WantSymbols,
+		SymbolFound: s.SymbolFound,
+		Log:         log,
+	})
+}

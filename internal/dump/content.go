@@ -1,0 +1,165 @@
+package dump
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/extent"
+	"guestcore/internal/guest"
+)
+
+// Content is the part of a machine's memory that a dump can hold.
+type Content struct {
+	// Ranges are the machine's ranges without what is absent, in order: one
+	// that lacks its middle is two here.
+	Ranges []guest.Range
+	// Absent is the rest, in order.
+	Absent []guest.Missing
+}
+
+// Memory is the number of bytes in Ranges.
+func (c *Content) Memory() int64 {
+	var n uint64
+	for _, r := range c.Ranges {
+		n += r.Size
+	}
+	return int64(n)
+}
+
+// MissingError refuses a dump because the source lacks guest memory.
+type MissingError struct {
+	Absent []guest.Missing
+}
+
+// maxNamed is how many absent ranges a message names.
+const maxNamed = 4
+
+func (e *MissingError) Error() string {
+	var n uint64
+	var ranges []string
+	for i, a := range e.Absent {
+		n += a.Size
+		if i < maxNamed {
+			ranges = append(ranges, fmt.Sprintf("%#x-%#x %s", uint64(a.Addr), uint64(a.Addr)+a.Size, a.Reason))
+		}
+	}
+	if more := len(e.Absent) - maxNamed; more > 0 {
+		ranges = append(ranges, fmt.Sprintf("and %d more ranges", more))
+	}
+	return fmt.Sprintf("the source lacks %d bytes of guest memory (%s): --partial writes the rest and labels what is absent",
+		n, strings.Join(ranges, "; "))
+}
+
+// Select says which memory of m a dump holds. Memory that is absent from the
+// source is a [*MissingError] unless partial; so is a source without any.
+func Select(m *guest.Machine, partial bool) (*Content, error) {
+	missing := slices.Clone(m.Missing)
+	slices.SortFunc(missing, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
+	known := m.Image.Map.Clone()
+	for _, x := range missing {
+		err := known.Insert(extent.Extent[addr.GPA, addr.FileOff]{Addr: x.Addr, Size: x.Size, Kind: extent.Lost})
+		if err != nil {
+			return nil, fmt.Errorf("missing guest memory: %w", err)
+		}
+	}
+	c := &Content{}
+	for i, r := range m.Image.Ranges {
+		if r.Size == 0 || r.End() < r.Addr {
+			return nil, fmt.Errorf("guest memory range %d: %#x bytes at %#x: %w", i, r.Size, uint64(r.Addr), extent.ErrRange)
+		}
+		c.add(r, known.Clip(r.Addr, r.Size), missing)
+	}
+	switch {
+	case len(c.Absent) > 0 && (!partial || len(c.Ranges) == 0):
+		return nil, &MissingError{c.Absent}
+	case len(c.Ranges) == 0:
+		return nil, errors.New("the guest has no memory: nothing to write")
+	}
+	return c, nil
+}
+
+// add takes in a range, of which known is what can be said.
+func (c *Content) add(r guest.Range, known []extent.Extent[addr.GPA, addr.FileOff], missing []guest.Missing) {
+	absentFrom, open := r.Addr, false // open: the last of c.Ranges may grow
+	for _, e := range known {
+		if !e.Kind.Present() {
+			continue
+		}
+		if e.Addr > absentFrom {
+			c.Absent = append(c.Absent, reasons(absentFrom, e.Addr, missing)...)
+			open = false
+		}
+		if open {
+			c.Ranges[len(c.Ranges)-1].Size += e.Size
+		} else {
+			c.Ranges = append(c.Ranges, guest.Range{Addr: e.Addr, Size: e.Size, Host: r.Host + addr.HVA(e.Addr-r.Addr)})
+		}
+		absentFrom, open = e.End(), true
+	}
+	if r.End() > absentFrom {
+		c.Absent = append(c.Absent, reasons(absentFrom, r.End(), missing)...)
+	}
+}
+
+// reasons splits an absent range by what missing, which is sorted, says of it.
+func reasons(start, end addr.GPA, missing []guest.Missing) []guest.Missing {
+	var out []guest.Missing
+	put := func(to addr.GPA, reason string) {
+		if to > start {
+			out = append(out, guest.Missing{Addr: start, Size: uint64(to - start), Reason: reason})
+			start = to
+		}
+	}
+	const unknown = "is not in the source"
+	first := sort.Search(len(missing), func(i int) bool { return missing[i].Addr+addr.GPA(missing[i].Size) > start })
+	for _, x := range missing[first:] {
+		if x.Addr >= end {
+			break
+		}
+		put(x.Addr, unknown)
+		put(min(x.Addr+addr.GPA(x.Size), end), x.Reason)
+	}
+	put(end, unknown)
+	return out
+}
+
+// Stored is how many bytes of the ranges are stored in the image's files and
+// thus need room in a file that keeps holes.
+func Stored(im *guest.Image, ranges []guest.Range) (int64, error) {
+	total := int64(0)
+	for _, r := range ranges {
+		for _, e := range im.Map.Clip(r.Addr, r.Size) {
+			if e.Kind != extent.Data {
+				continue
+			}
+			if e.Off.File() >= len(im.Files) {
+				return 0, fmt.Errorf("guest memory at %#x: %v, there are %d files", uint64(e.Addr), e.Off, len(im.Files))
+			}
+			n, err := storedIn(im.Files[e.Off.File()], e.Off.Offset(), int64(e.Size))
+			if err != nil {
+				return 0, fmt.Errorf("guest memory at %#x: %w", uint64(e.Addr), err)
+			}
+			total += n
+		}
+	}
+	return total, nil
+}
+
+func storedIn(src *os.File, off, n int64) (int64, error) {
+	stored := int64(0)
+	for done := int64(0); done < n; {
+		hole, data, err := nextData(src, off+done, n-done)
+		if err != nil {
+			return 0, err
+		}
+		done += hole + data
+		stored += data
+	}
+	return stored, nil
+}

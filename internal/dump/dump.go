@@ -1,0 +1,99 @@
+// Package dump writes a stopped machine's memory to a file: a [Format] plans,
+// which can refuse before a byte is written and knows what the file will be;
+// the [Job] it returns does the I/O, into a [Sink]. [ToFile] is the whole way,
+// from the check of the destination to the final rename.
+//
+// It knows of guest memory what package guest says, and of core files, QEMU
+// and terminals nothing. The formats are the packages below this folder.
+package dump
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"guestcore/internal/guest"
+)
+
+// Format is a kind of dump file.
+type Format interface {
+	// Name is what users call it, for instance "elf".
+	Name() string
+	// Plan lays the file out. It writes nothing and reads no guest memory.
+	Plan(*guest.Machine, Options) (Job, error)
+}
+
+// Options are what a user may ask of every format.
+type Options struct {
+	// Partial writes what the source holds and labels the rest, where a
+	// source that lacks memory is otherwise refused with [*MissingError].
+	Partial bool
+	// Creator is the program's name and version, for formats that note it.
+	Creator string
+	// Align is the alignment of memory in the file, in bytes, a power of two;
+	// 0 means [DefaultAlign]. The block size of the file system lets more of
+	// it be shared instead of copied.
+	Align int64
+}
+
+// DefaultAlign is the alignment of memory in a file: the page of most
+// guests and the block of most file systems.
+const DefaultAlign = 4096
+
+// Job is one dump, planned and not yet written.
+type Job interface {
+	Plan() Plan
+	// Run writes the file, in the order of its offsets. It may be called
+	// once for each of several sinks, by one goroutine at a time.
+	Run(context.Context, Sink, Progress) error
+}
+
+// Plan says what a [Job] will write.
+type Plan struct {
+	Format  string
+	Size    int64           // length of the file, bytes
+	Memory  int64           // guest memory in it, bytes; what Progress counts
+	Space   int64           // bytes of it that need room on the disk; holes do not
+	Absent  []guest.Missing // memory the file leaves out, since the source lacks it
+	Remarks []string        // what the user should know about the file, a sentence each
+	Sources []*os.File      // the files the memory is copied from
+}
+
+// Progress is told how far a job is, in bytes of guest memory. Both methods
+// may be called by any goroutine.
+type Progress interface {
+	Start(total int64)
+	Add(n int64)
+}
+
+// NoProgress is the Progress of a job nobody watches.
+type NoProgress struct{}
+
+func (NoProgress) Start(int64) {}
+func (NoProgress) Add(int64)   {}
+
+// Table is the formats a program offers, the default one first.
+type Table []Format
+
+// Find returns the format of that name; the empty name is the default.
+func (t Table) Find(name string) (Format, error) {
+	if name == "" {
+		return t[0], nil
+	}
+	for _, f := range t {
+		if strings.EqualFold(f.Name(), name) {
+			return f, nil
+		}
+	}
+	return nil, fmt.Errorf("unknown dump format %q: use one of %s", name, strings.Join(t.Names(), ", "))
+}
+
+// Names lists the names of the formats.
+func (t Table) Names() []string {
+	var names []string
+	for _, f := range t {
+		names = append(names, f.Name())
+	}
+	return names
+}

@@ -1,0 +1,115 @@
+package dump_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"guestcore/internal/arch"
+	"guestcore/internal/dump"
+	"guestcore/internal/dump/dumptest"
+)
+
+// mountXFS makes an XFS of 320 MiB, less than 300 it refuses to be.
+func mountXFS(t *testing.T) string {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "xfs.img")
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 320<<20); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.xfs", "-q", "-m", "reflink=1", image).CombinedOutput(); err != nil {
+		unable(t, "mkfs.xfs: %v: install xfsprogs\n%s", err, out)
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
+		unable(t, "mount: %v: run the test as root on a kernel with XFS\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, out)
+		}
+	})
+	return dir
+}
+
+// used is how much of a file system is taken, in bytes.
+func used(t *testing.T, dir string) int64 {
+	t.Helper()
+	unix.Sync()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize
+}
+
+func TestReflink(t *testing.T) {
+	dir := mountXFS(t)
+	g, err := arch.GuestByName("X86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// More than fits twice, with an end inside a block.
+	parts := []dumptest.Part{
+		{Addr: 0, Size: 150<<20 + 0x234},
+		{Addr: 1 << 30, Size: 1 << 20, Kind: dumptest.Hole},
+		{Addr: 2 << 30, Size: 1 << 20},
+	}
+	m := dumptest.Machine(t, dir, g, parts...)
+	before := used(t, dir)
+	s, err := dump.ToFile(t.Context(), plan(t, m), filepath.Join(dir, "vmcore"), dump.FileOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grown := used(t, dir) - before; grown > 1<<20 {
+		t.Errorf("the file system grew by %d bytes", grown)
+	}
+	if s.Reflinked != 151<<20 || s.Holes != 1<<20 || s.Copied < 0x234 || s.Copied > 0x2000 {
+		t.Errorf("reflinked %d, copied %d, holes %d", s.Reflinked, s.Copied, s.Holes)
+	}
+	got := read(t, s.Path)
+	tail := got[len(got)-1<<20:] // the last range
+	if !bytes.Equal(tail, dumptest.Want(parts, 2<<30, 1<<20)) || !bytes.Equal(got[4096:][:parts[0].Size], dumptest.Want(parts, 0, parts[0].Size)) {
+		t.Error("wrong bytes")
+	}
+}
+
+// TestReflinkTrouble has sources that share with the dump's file system, but
+// not where it asks for it.
+func TestReflinkTrouble(t *testing.T) {
+	dir := mountXFS(t)
+	g, err := arch.GuestByName("X86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, parts := range map[string][]dumptest.Part{
+		"smaller than a block":  {{Addr: 0, Size: 0x800}, {Addr: 0x10000, Size: 0x200}},
+		"blocks do not line up": {{Addr: 0, Size: 0x800, Kind: dumptest.Zero}, {Addr: 0x800, Size: 0x9000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sub := filepath.Join(dir, name)
+			if err := os.Mkdir(sub, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			m := dumptest.Machine(t, sub, g, parts...)
+			s, err := dump.ToFile(t.Context(), plan(t, m), filepath.Join(sub, "vmcore"), dump.FileOptions{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Reflinked != 0 {
+				t.Errorf("reflinked %d", s.Reflinked)
+			}
+			r := m.Image.Ranges[0]
+			if got := read(t, s.Path)[4096:][:r.Size]; !bytes.Equal(got, dumptest.Want(parts, r.Addr, r.Size)) {
+				t.Error("wrong bytes")
+			}
+		})
+	}
+}

@@ -1,0 +1,48 @@
+package dump
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"guestcore/internal/guest"
+	"guestcore/internal/progress"
+)
+
+// Summary says what became of a job.
+type Summary struct {
+	Path   string // absolute, links resolved
+	Format string
+	Size   int64 // length of the file, bytes
+	Memory int64 // guest memory in it, bytes
+	Stats
+	Elapsed time.Duration
+	Absent  []guest.Missing
+	Remarks []string
+}
+
+// String is the summary for people, one line for what was written and one for
+// each remark and absent range. It does not end in a newline.
+func (s Summary) String() string {
+	var how []string
+	for _, part := range []struct {
+		verb string
+		n    int64
+	}{{"reflinked", s.Reflinked}, {"copied", s.Copied}, {"holes", s.Holes}} {
+		if part.n > 0 {
+			how = append(how, part.verb+" "+Bytes(part.n))
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s of guest memory in %.2f s (%s)", s.Path, Bytes(s.Memory), s.Elapsed.Seconds(), strings.Join(how, ", "))
+	for _, a := range s.Absent {
+		fmt.Fprintf(&b, "\nabsent: %#x-%#x %s", uint64(a.Addr), uint64(a.Addr)+a.Size, a.Reason)
+	}
+	for _, r := range s.Remarks {
+		b.WriteString("\nnote: " + r)
+	}
+	return b.String()
+}
+
+// Bytes is a size for people, in binary units.
+func Bytes(n int64) string { return progress.Bytes(n) }

@@ -1,0 +1,75 @@
+package core
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+var (
+	// ErrEmpty is a core file of no bytes.
+	ErrEmpty = errors.New("the file is empty: the kernel had no space or no permission to write the core (see ulimit -c and the disk)")
+	// ErrNotCore is a file that is something other than a process's core.
+	ErrNotCore = errors.New("not a process's core file")
+	// ErrGuestDump is a dump of a machine, not of a process.
+	ErrGuestDump = errors.New("looks like a guest memory dump already, not like the core of a QEMU process: open it with crash or drgn")
+)
+
+// FormatError says where a core file is damaged.
+type FormatError struct {
+	Off int64 // in the file
+	Msg string
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("damaged core file: %s (at offset %#x)", e.Msg, e.Off)
+}
+
+// cutError is a file that ends inside the tables it begins with.
+func cutError(what string, need, size int64) error {
+	return &FormatError{size, fmt.Sprintf("cut inside its %s: it has %d bytes and needs %d before any memory comes; copy it again in full", what, size, need)}
+}
+
+// compressed is the error for a core that has to be decompressed first.
+func compressed(format, command string) error {
+	return fmt.Errorf("is compressed (%s): decompress it first: %s FILE > core", format, command)
+}
+
+// magics are the first bytes of files that people take for cores.
+var magics = []struct {
+	magic string
+	err   error
+}{
+	{"\x28\xb5\x2f\xfd", compressed("zstd", "zstd -dc")},
+	{"\x04\x22\x4d\x18", compressed("lz4", "lz4 -dc")},
+	{"\xfd7zXZ\x00", compressed("xz", "xz -dc")},
+	{"\x1f\x8b", compressed("gzip", "gzip -dc")},
+	{"BZh", compressed("bzip2", "bzip2 -dc")},
+	{"KDUMP   ", ErrGuestDump},
+	{"makedumpfile\x00", ErrGuestDump},
+	{"DISKDUMP", ErrGuestDump},
+	{"PAGEDU64", ErrGuestDump},
+	{"PAGEDUMP", ErrGuestDump},
+	{"QEVM", errors.New("is a saved state of QEMU (migrate or savevm), not the core of its process")},
+}
+
+// checkMagic says what r holds when it is not ELF.
+func checkMagic(r io.ReaderAt) error {
+	var b [16]byte
+	n, err := r.ReadAt(b[:], 0)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("reading the ELF header: %w", err)
+	}
+	got := b[:n]
+	if bytes.HasPrefix(got, []byte("\x7fELF")) {
+		return nil
+	}
+	for _, m := range magics {
+		if strings.HasPrefix(string(got), m.magic) {
+			return m.err
+		}
+	}
+	return fmt.Errorf("not an ELF file, it begins with %q: name the core file of a QEMU process: %w", got[:min(n, 4)], ErrNotCore)
+}

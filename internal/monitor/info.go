@@ -1,0 +1,230 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"guestcore/internal/dump"
+	"guestcore/internal/objfile"
+	"guestcore/internal/qemu"
+)
+
+// Info is what is known of a session, for --json.
+type Info struct {
+	Machine   qemu.Machine `json:"machine"`
+	Symbols   Symbols      `json:"symbols"`
+	FlatView  []FlatRange  `json:"flatview"`
+	RAMBlocks []RAMBlock   `json:"ramblocks"`
+	Warnings  []string     `json:"warnings,omitempty"`
+}
+
+// Symbols say where names, addresses and layouts came from.
+type Symbols struct {
+	Executable *objfile.Provenance `json:"executable,omitempty"`
+	Layout     string              `json:"layout"`
+	Globals    []qemu.Global       `json:"globals"`
+}
+
+// FlatRange is a range of the guest's memory bus. Sizes are in bytes.
+type FlatRange struct {
+	Start    uint64 `json:"start"`
+	End      uint64 `json:"end"`
+	Kind     string `json:"kind"` // ram, rom, romd, nvram, ramd, io
+	Name     string `json:"name"`
+	Offset   uint64 `json:"offset_in_region"`
+	ReadOnly bool   `json:"readonly,omitempty"`
+	Block    string `json:"ramblock,omitempty"`
+	Host     uint64 `json:"host_addr,omitempty"`
+}
+
+// RAMBlock is a RAM block of QEMU. Sizes are in bytes.
+type RAMBlock struct {
+	Name   string `json:"name"`
+	Host   uint64 `json:"host_addr"`
+	Offset uint64 `json:"ram_addr"`
+	Used   uint64 `json:"used_length"`
+	Max    uint64 `json:"max_length"`
+	Path   string `json:"path,omitempty"`
+	Data   uint64 `json:"data"`
+	Zero   uint64 `json:"zero"`
+	Absent uint64 `json:"absent"`
+	Why    string `json:"absent_because,omitempty"`
+}
+
+// Info collects all that the info commands print.
+func (m *Monitor) Info() (Info, error) {
+	vm, err := m.Session.VM()
+	if err != nil {
+		return Info{}, err
+	}
+	info := Info{Machine: vm.Machine(), Warnings: m.Session.Warnings}
+	for _, r := range vm.FlatView() {
+		fr := FlatRange{
+			Start: uint64(r.Start), End: uint64(r.End()), Kind: r.Kind(), Name: r.Region.Name,
+			Offset: r.OffsetInRegion, ReadOnly: r.ReadOnly,
+		}
+		if host, block, err := vm.HostAddr(r); err == nil {
+			fr.Block, fr.Host = block.Name, uint64(host)
+		}
+		info.FlatView = append(info.FlatView, fr)
+	}
+	for _, b := range vm.RAMBlocks() {
+		info.RAMBlocks = append(info.RAMBlocks, RAMBlock{
+			Name: b.Name, Host: uint64(b.Host), Offset: b.Offset, Used: b.UsedLength, Max: b.MaxLength,
+			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why,
+		})
+	}
+	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals()} // after Machine, which looks some up
+	if m.Session.Exe != nil {
+		p := m.Session.Exe.Describe()
+		info.Symbols.Executable = &p
+	}
+	return info, nil
+}
+
+// infoCommand is a command that prints a part of [Info].
+func infoCommand(name, summary string, print func(io.Writer, Info)) Command {
+	return Command{
+		Name:    name,
+		Summary: summary,
+		run: func(m *Monitor, _ context.Context, args []string, out io.Writer) error {
+			if err := noArguments(name, args); err != nil {
+				return err
+			}
+			info, err := m.Info()
+			if err != nil {
+				return err
+			}
+			print(out, info)
+			return nil
+		},
+	}
+}
+
+var (
+	infoFlatView  = infoCommand("info flatview", "list what each range of guest-physical addresses leads to", printFlatView)
+	infoRAMBlocks = infoCommand("info ramblocks", "list QEMU's RAM blocks and what the source has of them", printRAMBlocks)
+	infoMachine   = infoCommand("info machine", "describe the virtual machine", printMachine)
+	infoSymbols   = infoCommand("info symbols", "say which symbols and layouts are used, and from where", printSymbols)
+)
+
+// printMachine prints the virtual machine, a property a line.
+func printMachine(out io.Writer, info Info) {
+	m := info.Machine
+	for _, p := range []struct{ name, value string }{
+		{"QEMU version", m.Version},
+		{"machine", m.Type},
+		{"accelerator", m.Accelerator},
+		{"architecture", m.Arch},
+		{"vCPUs", number(m.CPUs, m.CPUType)},
+		{"RAM", size(m.RAM)},
+	} {
+		value := p.value
+		if value == "" {
+			value = "unknown"
+		}
+		fmt.Fprintf(out, "%-14s %s\n", p.name, value)
+	}
+	for _, n := range m.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
+	}
+}
+
+func number(n int, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of type %s", n, what)
+}
+
+func size(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return dump.Bytes(int64(n))
+}
+
+// printSymbols prints what was used to find the guest.
+func printSymbols(out io.Writer, info Info) {
+	s := info.Symbols
+	if e := s.Executable; e == nil {
+		fmt.Fprintln(out, "executable     not at hand")
+	} else {
+		fmt.Fprintf(out, "executable     %s\n", e.Executable)
+		if e.BuildID != "" {
+			fmt.Fprintf(out, "build-id       %s\n", e.BuildID)
+		}
+		for _, t := range e.Symbols {
+			fmt.Fprintf(out, "symbols        %s\n", t)
+		}
+		switch {
+		case e.DebugInfo == "":
+			fmt.Fprintln(out, "debug info     none")
+		default:
+			fmt.Fprintf(out, "debug info     %s (%s)\n", e.DebugInfo, e.FoundBy)
+		}
+		if e.Supplementary != "" {
+			fmt.Fprintf(out, "supplementary  %s\n", e.Supplementary)
+		}
+	}
+	fmt.Fprintf(out, "layouts        %s\n", s.Layout)
+	for _, g := range s.Globals {
+		fmt.Fprintf(out, "%#014x %s, %s\n", uint64(g.Addr), g.Name, g.From)
+	}
+	if s.Executable != nil {
+		for _, w := range s.Executable.Warnings {
+			fmt.Fprintf(out, "warning: %s\n", w)
+		}
+	}
+}
+
+// printFlatView prints the ranges of the guest's memory bus.
+func printFlatView(out io.Writer, info Info) {
+	fmt.Fprintln(out, "start            end              kind  offset       name")
+	for _, r := range info.FlatView {
+		var more []string
+		if r.Block != "" && r.Block != r.Name {
+			more = append(more, "block "+r.Block)
+		}
+		if r.ReadOnly {
+			more = append(more, "read-only")
+		}
+		line := fmt.Sprintf("%016x %016x %-5s %012x %s", r.Start, r.End, r.Kind, r.Offset, r.Name)
+		if len(more) > 0 {
+			line += " (" + strings.Join(more, ", ") + ")"
+		}
+		fmt.Fprintln(out, line)
+	}
+}
+
+// printRAMBlocks prints QEMU's RAM blocks.
+func printRAMBlocks(out io.Writer, info Info) {
+	fmt.Fprintln(out, "host_addr        ram_addr         used_length      data       zero       absent     name")
+	for _, b := range info.RAMBlocks {
+		fmt.Fprintf(out, "%016x %016x %016x %-10s %-10s %-10s %s", b.Host, b.Offset, b.Used,
+			dump.Bytes(int64(b.Data)), dump.Bytes(int64(b.Zero)), dump.Bytes(int64(b.Absent)), b.Name)
+		if b.Path != "" {
+			fmt.Fprintf(out, " (%s)", b.Path)
+		}
+		fmt.Fprintln(out)
+		if b.Why != "" {
+			fmt.Fprintf(out, "    absent: %s\n", b.Why)
+		}
+	}
+}
+
+// PrintInfo prints everything, for a user without gdb.
+func PrintInfo(out io.Writer, info Info) {
+	printMachine(out, info)
+	fmt.Fprintln(out)
+	printSymbols(out, info)
+	fmt.Fprintln(out)
+	printFlatView(out, info)
+	fmt.Fprintln(out)
+	printRAMBlocks(out, info)
+	for _, w := range info.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", w)
+	}
+}

@@ -1,0 +1,91 @@
+package qemu
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"guestcore/internal/arch"
+)
+
+// target is one of QEMU's targets and the architectures its guests can have.
+type target struct {
+	suffix string   // of the vCPU's QOM type
+	exe    string   // in the name of the program, "" if the vCPU says it all
+	archs  []string // the first one is what auto takes
+	likely bool     // of two byte orders, the first one may be taken unproven
+}
+
+var targets = []target{
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-i386-cpu", "", []string{"386"}, false},
+	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}, true},
+	{"-s390x-cpu", "", []string{"s390"}, false},
+	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}, false},
+}
+
+// Arch settles the guest's architecture: name as the user gave it, "" and
+// "auto" for QEMU's own. An architecture the guest cannot have is refused.
+// The warning says what was assumed, "" if nothing was.
+func (vm *VM) Arch(name string) (g arch.Guest, warning string, err error) {
+	auto := name == "" || strings.EqualFold(name, "auto")
+	if !auto {
+		if g, err = arch.GuestByName(name); err != nil {
+			return g, "", err
+		}
+	}
+	cpus, err := vm.cpus()
+	switch {
+	case err != nil && auto:
+		return g, "", fmt.Errorf("%w of the guest is not known (%v): name it, one of %s", ErrArch, err, strings.Join(arch.GuestNames(), ", "))
+	case err != nil:
+		return g, fmt.Sprintf("that the guest is %s was not checked: %v", g, err), nil
+	}
+	typ := cpus[0].Type
+	t, ok := vm.target(typ)
+	switch {
+	case !ok && auto:
+		return g, "", fmt.Errorf("%w of vCPUs of type %s has no name here", ErrArch, typ)
+	case !ok:
+		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s", ErrArch, g, typ)
+	case auto:
+		return vm.autoArch(typ, t)
+	case !slices.Contains(t.archs, g.Name):
+		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g, typ, strings.Join(t.archs, " or "))
+	}
+	return g, "", nil
+}
+
+// target is the target with vCPUs of a type.
+func (vm *VM) target(cpuType string) (target, bool) {
+	i := slices.IndexFunc(targets, func(t target) bool {
+		return strings.HasSuffix(cpuType, t.suffix) && strings.Contains(path.Base(vm.src.ExePath), t.exe)
+	})
+	if i < 0 {
+		return target{}, false
+	}
+	return targets[i], true
+}
+
+// autoArch chooses among a target's architectures. Where they differ in byte
+// order, the guest kernel's vmcoreinfo note tells which one it is.
+func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, err error) {
+	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
+		return g, "", err
+	}
+	other, err := arch.GuestByName(t.archs[1])
+	if err != nil || other.Order == g.Order {
+		return g, "", err
+	}
+	note, err := vm.vmcoreinfo()
+	switch {
+	case err == nil && note.Order == other.Order:
+		return other, "", nil
+	case err == nil:
+		return g, "", nil
+	case t.likely:
+		return g, fmt.Sprintf("no vmcoreinfo note tells the guest's byte order, %s is assumed: name %s if that is wrong", g, other), nil
+	}
+	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(t.archs, " or "))
+}

@@ -1,0 +1,147 @@
+package qemu
+
+import (
+	"errors"
+	"fmt"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/extent"
+	"guestcore/internal/guest"
+)
+
+// Row is one line of the table that scripts/dump-guest-memory.py prints: a
+// range of RAM, and whether it went on where the last one ended.
+type Row struct {
+	Start, End addr.GPA
+	Host       addr.HVA
+	Joined     bool
+	Count      int // blocks so far
+}
+
+// Rows walks the FlatView as the script does: RAM only, neither a host
+// device's nor nonvolatile, neighbours joined when they go on both in
+// guest-physical and in host-virtual space.
+func (vm *VM) Rows() ([]Row, error) {
+	var rows []Row
+	for _, r := range vm.view {
+		if !r.Region.Dumped() {
+			continue
+		}
+		host, _, err := vm.HostAddr(r)
+		if err != nil {
+			return nil, fmt.Errorf("range at %#x (%s): %w", uint64(r.Start), r.Region.Name, err)
+		}
+		row := Row{Start: r.Start, End: r.End(), Host: host, Count: 1}
+		if n := len(rows); n > 0 {
+			last := rows[n-1]
+			row.Joined = last.End == row.Start && last.Host+addr.HVA(last.End-last.Start) == row.Host
+			row.Count = last.Count
+			if !row.Joined {
+				row.Count++
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// HostAddr is where the process has a range mapped, and in which block. The
+// regions of a FlatView are not aliases any more, but the script follows those
+// too, and so do we.
+func (vm *VM) HostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
+	reg, off := r.Region, r.OffsetInRegion
+	if !reg.RAM && reg.Alias == 0 {
+		return 0, nil, errors.New("it is not RAM")
+	}
+	for depth := 0; reg.Alias != 0; depth++ {
+		if depth == maxInherit {
+			return 0, nil, errors.New("its aliases go round in a circle")
+		}
+		off += reg.AliasOffset
+		next := vm.readRegion(vm.space.At(reg.Alias, "MemoryRegion"))
+		if next.err != nil {
+			return 0, nil, fmt.Errorf("alias of %q: %w", reg.Name, next.err)
+		}
+		reg = next.Region
+	}
+	b, err := vm.readBlock(reg.Block)
+	if err != nil {
+		return 0, nil, err
+	}
+	if off+r.Size < off || off+r.Size > b.MaxLength {
+		return 0, nil, fmt.Errorf("it passes the end of RAM block %q", b.Name)
+	}
+	return b.Host + addr.HVA(off), b, nil
+}
+
+// Guest is the machine as a dump takes it. The architecture is settled as by
+// [VM.Arch].
+func (vm *VM) Guest(archName string) (*guest.Machine, error) {
+	g, warning, err := vm.Arch(archName)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := vm.Rows(); err != nil {
+		return nil, err
+	}
+	m := &guest.Machine{Arch: g, Image: vm.image()}
+	if warning != "" {
+		m.Warnings = append(m.Warnings, warning)
+	}
+	m.Missing = vm.missing(m.Image)
+	if info, err := vm.vmcoreinfo(); err == nil {
+		m.VMCoreInfo = info.Note
+	} else if !errors.Is(err, errNoVMCoreInfo) {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("no VMCOREINFO note: %v", err))
+	}
+	return m, nil
+}
+
+// image is guest memory as far as its ranges can be followed.
+func (vm *VM) image() *guest.Image {
+	im := &guest.Image{Files: vm.files}
+	bus := &extent.Map[addr.GPA, addr.HVA]{}
+	rows, _ := vm.Rows() // the caller has its error, or reads a note and fails on its own
+	for _, r := range rows {
+		size := uint64(r.End - r.Start)
+		if r.Joined {
+			im.Ranges[len(im.Ranges)-1].Size += size
+		} else {
+			im.Ranges = append(im.Ranges, guest.Range{Addr: r.Start, Size: size, Host: r.Host})
+		}
+	}
+	for _, r := range im.Ranges {
+		// Ranges are sorted and do not wrap: readView has checked it.
+		if err := bus.Insert(extent.Extent[addr.GPA, addr.HVA]{Addr: r.Addr, Size: r.Size, Off: r.Host}); err != nil {
+			panic(err)
+		}
+	}
+	im.Map = extent.Compose(bus, vm.host)
+	return im
+}
+
+// missing lists what the source lacks of an image.
+func (vm *VM) missing(im *guest.Image) []guest.Missing {
+	var out []guest.Missing
+	for _, r := range vm.view {
+		if !r.Region.Dumped() {
+			continue
+		}
+		_, b, err := vm.HostAddr(r)
+		if err != nil {
+			continue // Rows has reported it
+		}
+		for _, e := range im.Map.Clip(r.Start, r.Size) {
+			if e.Kind.Present() {
+				continue
+			}
+			reason := fmt.Sprintf("RAM block %q: %s", b.Name, b.Why)
+			if n := len(out); n > 0 && out[n-1].Reason == reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == e.Addr {
+				out[n-1].Size += e.Size
+				continue
+			}
+			out = append(out, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: reason})
+		}
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package rsp
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"guestcore/internal/rsp/wire"
+)
+
+// The packets about memory.
+var memoryPackets = []packet{
+	on("m", parseRange, (*session).readHex),
+	on("x", parseRange, (*session).readBinary),
+	on("M", text, refuseMemory),
+	on("X", text, refuseMemory),
+}
+
+// read is the readable part of r from its start on, at most limit bytes. It is
+// an error if there is none.
+func (s *session) read(r memoryRange, limit int) ([]byte, error) {
+	p := make([]byte, min(r.Length, limit))
+	n, err := s.target.ReadMemory(s.current, p, r.Addr)
+	if n == 0 && len(p) > 0 {
+		if err == nil {
+			err = fmt.Errorf("no memory at %#x", r.Addr)
+		}
+		return nil, err
+	}
+	return p[:n], nil
+}
+
+func (s *session) readHex(r memoryRange) (reply, error) {
+	if r.Length == 0 {
+		return nil, fmt.Errorf("no bytes asked for") // an empty answer would mean: not supported
+	}
+	p, err := s.read(r, packetSize/2)
+	if err != nil {
+		return nil, err
+	}
+	return hex.AppendEncode(make(reply, 0, 2*len(p)), p), nil
+}
+
+func (s *session) readBinary(r memoryRange) (reply, error) {
+	p, err := s.read(r, packetSize)
+	if err != nil {
+		return nil, err
+	}
+	b := append(make(reply, 0, len(p)+len(p)/16+2), 'b')
+	b, _ = wire.AppendEscaped(b, p, packetSize-1)
+	return b, nil
+}
+
+// refuseMemory answers writes, which gdb shows as "Cannot access memory" with
+// any error.
+func refuseMemory(*session, string) (reply, error) {
+	return nil, fmt.Errorf("memory of this target cannot be written")
+}

@@ -1,0 +1,195 @@
+// Package session puts the parts together: from a core file to the process in
+// it, from there to QEMU's executable and debug information, and from both to
+// the virtual machine. It is the one place that knows them all.
+//
+// It neither prints nor parses commands: packages cli and monitor do, above.
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/inferior"
+	"guestcore/internal/inferior/core"
+	"guestcore/internal/objfile"
+	"guestcore/internal/qemu"
+)
+
+// Options say what to open. The zero value of each field but Core is its
+// default.
+type Options struct {
+	Core      string
+	Exe       string            // QEMU's executable; "": the one the core names
+	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
+	Sysroot   string            // put before the paths the core names
+	RAM       map[string]string // files that hold RAM blocks, by the block's name
+	Log       *slog.Logger      // nil: silent
+}
+
+// Session is an open source. Its methods may be called from several
+// goroutines.
+type Session struct {
+	Process inferior.Process
+	// Exe is QEMU's executable, nil if it is not at hand; ExePath is where
+	// the process had it from.
+	Exe     *objfile.File
+	ExePath string
+	// Warnings say what could not be used, for the user.
+	Warnings []string
+
+	opts Options
+	bias addr.HVA
+	ram  map[string]*os.File
+
+	mu      sync.Mutex
+	symbols map[string]addr.HVA
+	vm      *qemu.VM
+	vmErr   error
+}
+
+// Open opens a core file and the executable that belongs to it. QEMU's guest
+// is looked for later, by [Session.VM].
+func Open(o Options) (*Session, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) open() error {
+	p, err := core.Open(s.opts.Core, core.Options{OpenFile: s.openMapped, Log: s.opts.Log})
+	if err != nil {
+		return err
+	}
+	s.Process = p
+	if want, have := p.Truncated(); have < want {
+		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
+	}
+	s.ExePath = executablePath(p)
+	if err := s.openExe(); err != nil {
+		return err
+	}
+	for block, path := range s.opts.RAM {
+		f, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("--ram %s: %w", block, err)
+		}
+		s.ram[block] = f
+	}
+	return nil
+}
+
+// Close closes all that the session opened. It may be called twice.
+func (s *Session) Close() error {
+	var errs []error
+	if s.Exe != nil {
+		errs = append(errs, s.Exe.Close())
+	}
+	for name, f := range s.ram {
+		errs = append(errs, f.Close())
+		delete(s.ram, name)
+	}
+	if s.Process != nil {
+		errs = append(errs, s.Process.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Session) warn(format string, args ...any) {
+	w := fmt.Sprintf(format, args...)
+	s.Warnings = append(s.Warnings, w)
+	s.opts.Log.Debug("warning", "text", w)
+}
+
+// VM is the virtual machine. It is looked for at the first call, and again
+// when that failed and gdb has told of symbols since.
+func (s *Session) VM() (*qemu.VM, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.vm == nil && s.vmErr == nil {
+		s.vm, s.vmErr = qemu.Open(qemu.Source{
+			Process: s.Process,
+			Exe:     s.Exe,
+			Bias:    s.bias,
+			ExePath: s.ExePath,
+			Symbols: s.symbols,
+			RAM:     s.ram,
+			Log:     s.opts.Log,
+		})
+	}
+	return s.vm, s.vmErr
+}
+
+// CheckQEMU returns an error if the process can be told to be no QEMU without
+// looking for the guest: what must be fast when a core is only served.
+func (s *Session) CheckQEMU() error {
+	if strings.Contains(filepath.Base(s.ExePath), "qemu") {
+		return nil
+	}
+	if s.Exe != nil {
+		if _, err := s.Exe.Lookup(qemu.WantedSymbols[0]); err == nil {
+			return nil
+		}
+	}
+	_, err := s.VM()
+	return err
+}
+
+// WantSymbols lists the symbols that gdb is asked for: none if the executable
+// has the one that matters.
+func (s *Session) WantSymbols() []string {
+	if s.Exe != nil {
+		if _, err := s.Exe.Lookup(qemu.WantedSymbols[0]); err == nil {
+			return nil
+		}
+	}
+	return qemu.WantedSymbols
+}
+
+// SymbolFound takes the address of a symbol in the process from gdb.
+func (s *Session) SymbolFound(name string, a addr.HVA) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.symbols[name] != a {
+		s.symbols[name] = a
+		if s.vm == nil {
+			s.vmErr = nil
+		}
+	}
+}
+
+// openMapped opens a file the process had mapped, if it is still the same
+// build: a build-id that the core holds must be the file's. held reads the
+// file as far as the core holds it.
+func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
+	want, err := objfile.BuildIDFrom(held)
+	name := filepath.Join(s.opts.Sysroot, path)
+	if path == s.ExePath && s.Exe != nil {
+		name = s.Exe.Path()
+	}
+	f, openErr := os.Open(name)
+	if openErr != nil {
+		return nil, openErr
+	}
+	if err != nil { // no ELF file, or one without a build-id: nothing to compare
+		return f, nil
+	}
+	have, err := objfile.BuildIDFrom(f)
+	if err != nil || have.String() != want.String() {
+		f.Close()
+		return nil, fmt.Errorf("%s: its build-id is %v, the core's is %v: it was replaced since", name, have, want)
+	}
+	return f, nil
+}

@@ -1,0 +1,59 @@
+package rig
+
+// Config is a guest: the machine, its memory and what it boots.
+type Config struct {
+	Name string
+	Args []string
+
+	// RAMFile is the backing file of the guest's memory, relative to the fixture; "" if it has none.
+	RAMFile string
+
+	// Bare starts no Linux: the guest is stopped before its first instruction.
+	Bare bool
+}
+
+// The guests of the tests. All have two vCPUs and run under TCG.
+var (
+	// PC is the i440FX machine, 1 GiB: RAM from 0, ROM below 4 GiB.
+	PC = Config{
+		Name: "pc",
+		Args: []string{"-machine", "pc", "-m", "1G"},
+	}
+
+	// Q35 has 5 GiB: 2 GiB from 0, 3 GiB from 4 GiB.
+	Q35 = Config{
+		Name: "q35-5g",
+		Args: []string{"-machine", "q35", "-m", "5G"},
+	}
+
+	// NUMA has two nodes of 512 MiB, each in a memfd of its own.
+	NUMA = Config{
+		Name: "numa-memfd",
+		Args: []string{"-machine", "pc", "-m", "1G",
+			"-object", "memory-backend-memfd,id=node0,size=512M",
+			"-object", "memory-backend-memfd,id=node1,size=512M",
+			"-numa", "node,nodeid=0,cpus=0,memdev=node0",
+			"-numa", "node,nodeid=1,cpus=1,memdev=node1"},
+	}
+
+	// SharedFile has its RAM in a file that QEMU maps shared, so the core does not hold it.
+	SharedFile = Config{
+		Name: "shared-file",
+		Args: []string{"-machine", "pc,memory-backend=ram", "-m", "256M",
+			"-object", "memory-backend-file,id=ram,size=256M,mem-path=ram.img,share=on"},
+		RAMFile: "ram.img",
+	}
+
+	// NoDump is started with dump-guest-core=off: QEMU tells the kernel to leave its RAM out of the core.
+	NoDump = Config{
+		Name: "dump-guest-core-off",
+		Args: []string{"-machine", "pc,dump-guest-core=off", "-m", "256M"},
+	}
+
+	// Bare never ran: its RAM is untouched but for what QEMU loads, so the core has next to nothing of it.
+	Bare = Config{
+		Name: "bare",
+		Args: []string{"-machine", "pc", "-m", "1G", "-S"},
+		Bare: true,
+	}
+)

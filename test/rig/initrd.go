@@ -1,0 +1,85 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// marker is what the guest prints on its serial console when it is up.
+const marker = "guestcore: the guest is up"
+
+// initScript is the guest's first process. It loads the driver that hands the VMCOREINFO note to QEMU's vmcoreinfo device,
+// fills some memory with random bytes, on each vCPU so that each NUMA node has some, and waits.
+const initScript = `#!/bin/busybox sh
+export PATH=/bin
+busybox mount -t proc proc /proc
+busybox mount -t sysfs sysfs /sys
+busybox mount -t tmpfs -o size=64m tmpfs /fill
+for module in /modules/*.ko; do busybox insmod $module; done
+for cpu in 0 1; do
+	busybox taskset $((1 << cpu)) busybox dd if=/dev/urandom of=/fill/$cpu bs=1M count=8 2>/dev/null
+done
+echo "` + marker + `" >/dev/console
+exec busybox sleep 1000000
+`
+
+// initrd returns the guest's root file system: busybox, modules and initScript as a cpio archive.
+func initrd() ([]byte, error) {
+	busybox, err := cached("busybox for the guest", setup, "guest", "busybox")
+	if err != nil {
+		return nil, err
+	}
+	modules, err := cached("the guest's kernel modules", setup, "guest", "modules")
+	if err != nil {
+		return nil, err
+	}
+	var a cpio
+	for _, dir := range []string{"bin", "dev", "fill", "modules", "proc", "sys"} {
+		a.add(dir, 0o040755, 0, nil)
+	}
+	a.add("dev/console", 0o020600, 5<<8|1, nil) // major 5, minor 1
+	a.add("init", 0o100755, 0, []byte(initScript))
+	files, err := filepath.Glob(filepath.Join(modules, "*.ko"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range append(files, busybox) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		dir := "modules"
+		if file == busybox {
+			dir = "bin"
+		}
+		a.add(dir+"/"+filepath.Base(file), 0o100755, 0, data)
+	}
+	a.add("TRAILER!!!", 0, 0, nil)
+	return []byte(a.out.String()), nil
+}
+
+// cpio writes the "newc" archive that Linux unpacks at boot: for each file a header of ASCII hex, the name and the data,
+// each padded to four bytes (Linux, Documentation/driver-api/early-userspace/buffer-format.rst).
+type cpio struct {
+	out   strings.Builder
+	inode int
+}
+
+// add appends one file; device is major<<8|minor.
+func (a *cpio) add(name string, mode, device int, data []byte) {
+	a.inode++
+	const owner, links, modified = 0, 1, 0
+	fmt.Fprintf(&a.out, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\x00",
+		a.inode, mode, owner, owner, links, modified, len(data), 0, 0, device>>8, device&0xff, len(name)+1, 0, name)
+	a.pad()
+	a.out.Write(data)
+	a.pad()
+}
+
+func (a *cpio) pad() {
+	for a.out.Len()%4 != 0 {
+		a.out.WriteByte(0)
+	}
+}

@@ -1,0 +1,54 @@
+package rig
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// PythonGDB is Debian's full gdb, which runs QEMU's Python script.
+func PythonGDB() (string, error) {
+	return cached("a gdb with Python", setupTest, "bin", "gdb-python")
+}
+
+// MinimalGDB is Debian's gdb-minimal, which has no Python.
+func MinimalGDB() (string, error) {
+	return cached("gdb-minimal", setupTest, "bin", "gdb-minimal")
+}
+
+// GDB is the gdb of this machine, whichever it is.
+func GDB() (string, error) { return installed("gdb", setup) }
+
+// Crash is the crash utility.
+func Crash() (string, error) { return installed("crash", setupTest) }
+
+// Makedumpfile is makedumpfile.
+func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest) }
+
+// VMLinux is the guest's kernel with debug information, as crash wants it.
+func VMLinux() (string, error) {
+	return cached("the guest kernel's vmlinux", setupTest, "guest", "vmlinux")
+}
+
+// KernelRelease is what uname -r says in the guest.
+func KernelRelease() (string, error) {
+	path, err := cached("the guest's kernel", setup, "guest", "release")
+	if err != nil {
+		return "", err
+	}
+	release, err := os.ReadFile(path)
+	return strings.TrimSpace(string(release)), err
+}
+
+// Script is QEMU's dump-guest-memory.py, from the source of the QEMU under test.
+func Script() (string, error) {
+	return cached("QEMU's dump-guest-memory.py", buildQEMU, "qemu", "dump-guest-memory.py")
+}
+
+func installed(program, run string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return "", &MissingError{What: program, Run: run}
+	}
+	return path, nil
+}

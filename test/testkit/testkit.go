@@ -1,0 +1,121 @@
+// Package testkit gives the end-to-end tests what they need: guests, programs and the tool under test, typed and with a
+// *testing.T.
+//
+// A part that is not on this machine skips the test and says what brings it; in CI (environment variable CI set) it fails
+// it, so that nothing is left out in silence. Package rig, below, makes the parts; the tests are above.
+package testkit
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"guestcore/test/rig"
+	"guestcore/test/vmcore"
+)
+
+// need returns v, or ends the test because v is not to be had.
+func need[T any](t testing.TB, v T, err error) T {
+	t.Helper()
+	var missing *rig.MissingError
+	switch {
+	case err == nil:
+	case errors.As(err, &missing) && os.Getenv("CI") == "":
+		t.Skip(err)
+	default:
+		t.Fatal(err)
+	}
+	return v
+}
+
+// StockQEMU is Debian's QEMU.
+func StockQEMU(t testing.TB) rig.QEMU {
+	t.Helper()
+	qemu, err := rig.StockQEMU()
+	return need(t, qemu, err)
+}
+
+// DebugQEMU is the QEMU with debug information.
+func DebugQEMU(t testing.TB) rig.QEMU {
+	t.Helper()
+	qemu, err := rig.DebugQEMU()
+	return need(t, qemu, err)
+}
+
+// Forms are the forms of DebugQEMU: in the binary, split by build-id, and so on.
+func Forms(t testing.TB) []rig.Form {
+	t.Helper()
+	forms, err := rig.Forms()
+	return need(t, forms, err)
+}
+
+// PythonGDB is the path of a gdb with Python.
+func PythonGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.PythonGDB()
+	return need(t, path, err)
+}
+
+// MinimalGDB is the path of a gdb without Python.
+func MinimalGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.MinimalGDB()
+	return need(t, path, err)
+}
+
+// Crash is the path of the crash utility.
+func Crash(t testing.TB) string {
+	t.Helper()
+	path, err := rig.Crash()
+	return need(t, path, err)
+}
+
+// Makedumpfile is the path of makedumpfile.
+func Makedumpfile(t testing.TB) string {
+	t.Helper()
+	path, err := rig.Makedumpfile()
+	return need(t, path, err)
+}
+
+// VMLinux is the path of the guest kernel's debug information.
+func VMLinux(t testing.TB) string {
+	t.Helper()
+	path, err := rig.VMLinux()
+	return need(t, path, err)
+}
+
+// Boot returns a guest that was stopped, dumped and killed, from the cache or made now.
+func Boot(t testing.TB, qemu rig.QEMU, config rig.Config) *rig.Fixture {
+	t.Helper()
+	fixture, err := rig.Boot(t.Context(), qemu, config)
+	return need(t, fixture, err)
+}
+
+// ScriptDump opens the dump that QEMU's Python script makes of a fixture's core.
+func ScriptDump(t testing.TB, fixture *rig.Fixture) *vmcore.File {
+	t.Helper()
+	path, err := fixture.ScriptDump(t.Context())
+	return Open(t, need(t, path, err))
+}
+
+// Open opens an ELF dump until the test ends.
+func Open(t testing.TB, path string) *vmcore.File {
+	t.Helper()
+	file, err := vmcore.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return file
+}
+
+// Equal fails the test if two dumps differ in the guest's memory.
+func Equal(t testing.TB, a, b *vmcore.File) {
+	t.Helper()
+	n, err := vmcore.Compare(a, b)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	t.Logf("%d bytes of guest memory are identical in %s and %s", n, a.Path, b.Path)
+}
