@@ -66,8 +66,16 @@ func TestRefuseFile(t *testing.T) {
 		refused(t, testkit.Guestcore(t, "dump", guest.Core, "/nonexistent/vmcore"), "/nonexistent")
 	})
 	t.Run("no space", func(t *testing.T) {
-		// procfs has no free block, and a test can have it without the right to mount a small file system.
-		refused(t, testkit.Guestcore(t, "dump", guest.Core, "/proc/vmcore"), "space", "/proc", "free")
+		testkit.NeedsMount(t)
+		// The small file system is in a mount namespace of its own, so it goes with the process.
+		dir := t.TempDir()
+		result := testkit.Run(t, "unshare", "--mount", "sh", "-c",
+			`mount -t tmpfs -o size=1m none "$0" && { "$1" dump "$2" "$0/vmcore"; status=$?; ls -A "$0"; exit $status; }`,
+			dir, testkit.Program(t), guest.Core)
+		refused(t, result, "space", "free", dir)
+		if strings.HasSuffix(strings.TrimSpace(result.Output), "vmcore") {
+			t.Errorf("a file is left:\n%s", result.Output)
+		}
 	})
 }
 
