@@ -3,8 +3,13 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
+	"guestcore/internal/dump"
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
 )
@@ -12,27 +17,35 @@ import (
 var dumpCommand = &command{
 	name:    "dump",
 	usage:   "[flags] CORE FILE [ARCH]",
-	summary: "write the guest's memory to FILE, an ELF vmcore",
+	summary: "write the guest's memory to FILE, an ELF vmcore; - is standard output",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
 		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
+		output := f.output()
 		if done, err := f.parse(e, args, 2, 3); done || err != nil {
 			return err
 		}
+		output.Log = logger(e, src.verbose)
+		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial, Output: *output}
+		answers := e.stdout
+		if r.File == "-" {
+			r.To, answers = e.stdout, e.stderr
+		}
+		show, stop := showProgress(e, *asJSON)
+		defer stop()
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
 		}
 		defer s.Close()
 		m := &monitor.Monitor{Session: s, Creator: Version()}
-		out := io.Writer(e.stdout)
+		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial}
-		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
+		res, err := m.Dump(e.ctx, r, out, show)
 		if err != nil {
 			if cause := context.Cause(e.ctx); cause != nil {
 				return cause
@@ -40,10 +53,33 @@ var dumpCommand = &command{
 			return err
 		}
 		if *asJSON {
-			return printJSON(e.stdout, res)
+			return printJSON(answers, res)
 		}
 		return nil
 	},
+}
+
+// output are the flags on how the file is written.
+func (f *flags) output() *dump.FileOptions {
+	o := &dump.FileOptions{}
+	f.Var(&o.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
+	f.Var(&o.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
+	f.BoolVar(&o.Sync, "fsync", false, "end when the disk holds the file and its name")
+	f.BoolVar(&o.KeepPartial, "keep-partial", false, "keep what was written when the rest could not be")
+	return o
+}
+
+// showProgress is how a dump shows how far it is, on stderr: a bar or lines, or
+// JSON, and at SIGUSR1 a line.
+func showProgress(e *env, asJSON bool) (_ progress.Renderer, stop func()) {
+	line := progress.Lines(func(line string) { fmt.Fprintln(e.stderr, line) })
+	show := progress.ForFile(e.stderr)
+	if asJSON {
+		show, line = progress.JSON(e.stderr), progress.JSON(e.stderr)
+	}
+	ask := make(chan os.Signal, 1)
+	signal.Notify(ask, syscall.SIGUSR1)
+	return progress.OnSignal(show, ask, line), func() { signal.Stop(ask) }
 }
 
 var infoCommand = &command{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"guestcore/internal/arch"
@@ -63,6 +64,9 @@ type DumpRequest struct {
 	File    string
 	Arch    string // "" and "auto": QEMU's own
 	Partial bool   // write what the source has, label the rest
+
+	To     *os.File         // where the dump goes if not to File
+	Output dump.FileOptions // of the file
 }
 
 // DumpResult is what became of it.
@@ -96,14 +100,18 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return res, err
 	}
-	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator})
+	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Align: dump.AlignFor(r.File)})
 	if err != nil {
 		return res, err
 	}
 	var meter progress.Meter
 	func() {
 		defer progress.Show(&meter, show)() // nothing is shown behind it
-		res.Summary, err = dump.ToFile(ctx, job, r.File, dump.FileOptions{}, &meter)
+		if r.To != nil {
+			res.Summary, err = dump.ToOpen(ctx, job, r.To, r.Output, &meter)
+		} else {
+			res.Summary, err = dump.ToFile(ctx, job, r.File, r.Output, &meter)
+		}
 	}()
 	if err != nil {
 		return res, err
