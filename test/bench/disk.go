@@ -2,17 +2,10 @@ package main
 
 import (
 	"context"
-	"debug/elf"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"guestcore/test/rig"
 )
@@ -24,8 +17,6 @@ const (
 	mostSparse   = 1.5     // our time by that of cp --sparse=always
 	leastFresh   = 50      // the script's time by ours
 	mostFull     = 1.05    // our time by that of the better of cp and dd
-	rounds       = 7
-	settle       = 300 * time.Millisecond // for what a sync leaves to the disk
 	fullRAM      = 2 << 30
 	firmwareHole = 1 << 20 // where the firmware lies, which is not filled
 )
@@ -67,13 +58,16 @@ func (b *bench) reflinkOf(ctx context.Context, xfs, what, core string) error {
 	if err := os.RemoveAll(out); err != nil {
 		return err
 	}
+	took, err := contest(ctx, b.dir, out, []string{b.program, "dump", core, out})
+	if err != nil {
+		return err
+	}
 	var before, after syscall.Statfs_t
 	syscall.Sync()
 	if err := syscall.Statfs(xfs, &before); err != nil {
 		return err
 	}
-	took, err := contest(ctx, b.dir, out, []string{b.program, "dump", core, out})
-	if err != nil {
+	if _, err := timed(ctx, b.dir, b.program, "dump", core, out); err != nil {
 		return err
 	}
 	syscall.Sync()
@@ -172,137 +166,4 @@ func (b *bench) random(ctx context.Context) error {
 	b.add("  dd bs=4M oflag=direct of the RAM", took[2].String(), "", false)
 	b.add("  guestcore dump", fmt.Sprintf("%v, %.2f × the better", took[0], by), fmt.Sprintf("at most %.2f ×", mostFull), by > mostFull)
 	return nil
-}
-
-// contest runs the commands in turn, several rounds, and returns the times of each. All write the file out, which is removed
-// before each, and nobody pays for what another wrote.
-func contest(ctx context.Context, dir, out string, commands ...[]string) ([]times, error) {
-	all := make([]times, len(commands))
-	for range rounds {
-		for i, c := range commands {
-			if err := os.RemoveAll(out); err != nil {
-				return nil, err
-			}
-			syscall.Sync()
-			time.Sleep(settle)
-			took, err := timed(ctx, dir, c[0], c[1:]...)
-			if err != nil {
-				return nil, err
-			}
-			all[i] = append(all[i], took.Seconds())
-		}
-	}
-	return all, os.RemoveAll(out)
-}
-
-// times are those of a command, in seconds, in the order of the rounds.
-type times []float64
-
-func (t times) median() float64 {
-	t = slices.Sorted(slices.Values(t))
-	return t[len(t)/2]
-}
-
-func (t times) String() string { return fmt.Sprintf("%.3f s", t.median()) }
-
-// by is the median of the ratios of what ran in the same round: a machine that is busy for a while is so for both.
-func (t times) by(others ...times) float64 {
-	var ratios times
-	for i := range t {
-		best := others[0][i]
-		for _, o := range others[1:] {
-			best = min(best, o[i])
-		}
-		ratios = append(ratios, t[i]/best)
-	}
-	return ratios.median()
-}
-
-func timed(ctx context.Context, dir, name string, args ...string) (time.Duration, error) {
-	result, err := rig.Run(ctx, limit, dir, name, args...)
-	if err == nil && result.Status != 0 {
-		err = errors.New(result.Output)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", filepath.Base(name), err)
-	}
-	return result.Time, nil
-}
-
-// bareCore is the core, in a new folder in dir, of a guest that never ran.
-func bareCore(ctx context.Context, qemu rig.QEMU, dir string, args ...string) (string, error) {
-	dir, err := os.MkdirTemp(dir, "guest.")
-	if err != nil {
-		return "", err
-	}
-	return rig.BareCore(ctx, dir, qemu, args...)
-}
-
-// ram is a file with just the guest's memory of so many bytes, stored as the core stores it, holes and zeros.
-func (b *bench) ram(core string, size int64) (string, error) {
-	segments, err := elf.Open(core)
-	if err != nil {
-		return "", err
-	}
-	defer segments.Close()
-	i := slices.IndexFunc(segments.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_LOAD && p.Filesz >= uint64(size) })
-	if i < 0 {
-		return "", fmt.Errorf("%s has no segment of %d bytes", core, size)
-	}
-	in, err := os.Open(core)
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	out, err := os.Create(filepath.Join(b.dir, "ram"))
-	if err != nil {
-		return "", err
-	}
-	defer out.Close()
-	return out.Name(), copyStored(out, in, int64(segments.Progs[i].Off), size)
-}
-
-// copyStored copies n bytes from start of in on, without the holes.
-func copyStored(out, in *os.File, start, n int64) error {
-	if err := out.Truncate(n); err != nil {
-		return err
-	}
-	for at := start; ; {
-		data, err := in.Seek(at, unix.SEEK_DATA)
-		if errors.Is(err, syscall.ENXIO) || data >= start+n {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if at, err = in.Seek(data, unix.SEEK_HOLE); err != nil {
-			return err
-		}
-		at = min(at, start+n)
-		section := io.NewSectionReader(in, data, at-data)
-		if _, err := io.Copy(io.NewOffsetWriter(out, data-start), section); err != nil {
-			return err
-		}
-	}
-}
-
-// mountXFS makes an XFS that can share blocks in an image in dir.
-func mountXFS(ctx context.Context, dir string, size int64) (string, func(), error) {
-	image, at := filepath.Join(dir, "xfs.img"), filepath.Join(dir, "xfs")
-	if err := os.Mkdir(at, 0o755); err != nil {
-		return "", nil, err
-	}
-	for _, c := range [][]string{
-		{"truncate", fmt.Sprintf("--size=%d", size), image},
-		{"mkfs.xfs", "-q", "-m", "reflink=1", image},
-		{"mount", "-o", "loop", image, at},
-	} {
-		if _, err := timed(ctx, dir, c[0], c[1:]...); err != nil {
-			return "", nil, fmt.Errorf("an XFS to measure on (needs xfsprogs and root): %w", err)
-		}
-	}
-	return at, func() {
-		syscall.Unmount(at, syscall.MNT_DETACH)
-		os.Remove(image)
-	}, nil
 }
