@@ -41,16 +41,16 @@ type FlatRange struct {
 
 // RAMBlock is a RAM block of QEMU. Sizes are in bytes.
 type RAMBlock struct {
-	Name   string `json:"name"`
-	Host   uint64 `json:"host_addr"`
-	Offset uint64 `json:"ram_addr"`
-	Used   uint64 `json:"used_length"`
-	Max    uint64 `json:"max_length"`
-	Path   string `json:"path,omitempty"`
-	Data   uint64 `json:"data"`
-	Zero   uint64 `json:"zero"`
-	Absent uint64 `json:"absent"`
-	Why    string `json:"absent_because,omitempty"`
+	Name   string   `json:"name"`
+	Host   uint64   `json:"host_addr"`
+	Offset uint64   `json:"ram_addr"`
+	Used   uint64   `json:"used_length"`
+	Max    uint64   `json:"max_length"`
+	Path   string   `json:"path,omitempty"`
+	Data   uint64   `json:"data"`
+	Zero   uint64   `json:"zero"`
+	Absent uint64   `json:"absent"`
+	Why    []string `json:"absent_because,omitempty"`
 }
 
 // Info collects all that the info commands print.
@@ -73,7 +73,7 @@ func (m *Monitor) Info() (Info, error) {
 	for _, b := range vm.RAMBlocks() {
 		info.RAMBlocks = append(info.RAMBlocks, RAMBlock{
 			Name: b.Name, Host: uint64(b.Host), Offset: b.Offset, Used: b.UsedLength, Max: b.MaxLength,
-			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why,
+			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why(),
 		})
 	}
 	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals()} // after Machine, which looks some up
@@ -209,8 +209,8 @@ func printRAMBlocks(out io.Writer, info Info) {
 			fmt.Fprintf(out, " (%s)", b.Path)
 		}
 		fmt.Fprintln(out)
-		if b.Why != "" {
-			fmt.Fprintf(out, "    absent: %s\n", b.Why)
+		for _, why := range b.Why {
+			fmt.Fprintf(out, "    absent: %s\n", why)
 		}
 	}
 }

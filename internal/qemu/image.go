@@ -68,7 +68,7 @@ func (vm *VM) HostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if off+r.Size < off || off+r.Size > b.MaxLength {
+	if off+r.Size < off || off+r.Size > b.UsedLength {
 		return 0, nil, fmt.Errorf("it passes the end of RAM block %q", b.Name)
 	}
 	return b.Host + addr.HVA(off), b, nil
@@ -88,7 +88,8 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
-	m.Missing = vm.missing(m.Image)
+	m.Missing = vm.missing()
+	m.Warnings = append(m.Warnings, vm.notes...)
 	if info, err := vm.vmcoreinfo(); err == nil {
 		m.VMCoreInfo = info.Note
 	} else if !errors.Is(err, errNoVMCoreInfo) {
@@ -120,27 +121,32 @@ func (vm *VM) image() *guest.Image {
 	return im
 }
 
-// missing lists what the source lacks of an image.
-func (vm *VM) missing(im *guest.Image) []guest.Missing {
+// missing lists what the source lacks of guest memory.
+func (vm *VM) missing() []guest.Missing {
 	var out []guest.Missing
 	for _, r := range vm.view {
 		if !r.Region.Dumped() {
 			continue
 		}
-		_, b, err := vm.HostAddr(r)
+		host, b, err := vm.HostAddr(r)
 		if err != nil {
 			continue // Rows has reported it
 		}
-		for _, e := range im.Map.Clip(r.Start, r.Size) {
-			if e.Kind.Present() {
+		for _, l := range b.lacks {
+			start, end := max(l.start, host), min(l.end, host+addr.HVA(r.Size))
+			if start >= end {
 				continue
 			}
-			reason := fmt.Sprintf("RAM block %q: %s", b.Name, b.Why)
-			if n := len(out); n > 0 && out[n-1].Reason == reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == e.Addr {
-				out[n-1].Size += e.Size
+			m := guest.Missing{
+				Addr:   r.Start + addr.GPA(start-host),
+				Size:   uint64(end - start),
+				Reason: fmt.Sprintf("RAM block %q: %s", b.Name, l.why),
+			}
+			if n := len(out); n > 0 && out[n-1].Reason == m.Reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == m.Addr {
+				out[n-1].Size += m.Size
 				continue
 			}
-			out = append(out, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: reason})
+			out = append(out, m)
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"guestcore/internal/addr"
@@ -26,7 +27,18 @@ type RAMBlock struct {
 	Path string
 	// What the source holds of UsedLength, in bytes.
 	Data, Zero, Absent uint64
-	Why                string // why Absent bytes are not there, "" if none are
+	lacks              []lack
+}
+
+// Why says why Absent bytes are not there, each reason once.
+func (b *RAMBlock) Why() []string {
+	var why []string
+	for _, l := range b.lacks {
+		if !slices.Contains(why, l.why) {
+			why = append(why, l.why)
+		}
+	}
+	return why
 }
 
 // RAMBlocks lists all RAM blocks, in the order of QEMU's own list: largest
@@ -48,8 +60,8 @@ func (vm *VM) readBlocks(view []FlatRange) error {
 		if b.Region != r.Region.Addr {
 			return fmt.Errorf("RAMBlock %q is not of region %q, which names it", b.Name, r.Region.Name)
 		}
-		if end := r.OffsetInRegion + r.Size; end < r.Size || end > b.MaxLength {
-			return fmt.Errorf("range at %#x ends at %#x of RAMBlock %q, which has %#x bytes", uint64(r.Start), end, b.Name, b.MaxLength)
+		if end := r.OffsetInRegion + r.Size; end < r.Size || end > b.UsedLength {
+			return fmt.Errorf("range at %#x ends at %#x of RAMBlock %q, which uses %#x bytes", uint64(r.Start), end, b.Name, b.UsedLength)
 		}
 		vm.blockAt[b.Addr] = b
 		first = b.Addr
@@ -92,12 +104,11 @@ func (vm *VM) readBlock(a addr.HVA) (*RAMBlock, error) {
 		return nil, fmt.Errorf("%q: used_length %#x, max_length %#x cannot be", b.Name, b.UsedLength, b.MaxLength)
 	case uint64(b.Host)%vm.src.Process.Host().PageSize != 0:
 		return nil, fmt.Errorf("%q: host %#x is not at a page", b.Name, uint64(b.Host))
+	case b.MaxLength > uint64(addr.MaxFileOff) || b.Host+addr.HVA(b.MaxLength) < b.Host:
+		return nil, fmt.Errorf("%q: %#x bytes at host %#x cannot be", b.Name, b.MaxLength, uint64(b.Host))
 	}
 	if typ, err := vm.typeName(b.Region); err != nil || !strings.Contains(typ, "memory-region") {
 		return nil, fmt.Errorf("%q: %#x is not its MemoryRegion", b.Name, uint64(b.Region))
-	}
-	if _, ok := vm.src.Process.Mappings().Find(b.Host); !ok && b.UsedLength > 0 {
-		return nil, fmt.Errorf("%q: host %#x is not mapped", b.Name, uint64(b.Host))
 	}
 	return b, nil
 }
