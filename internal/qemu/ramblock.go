@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,8 +73,11 @@ func (vm *VM) readBlocks(view []FlatRange) error {
 	} else if first != 0 {
 		head = vm.rewindBlocks(first)
 	}
-	if head == 0 {
+	switch {
+	case head == 0 && first == 0:
 		return nil // a machine without RAM
+	case head == 0:
+		return errors.New("the list of RAM blocks has no beginning")
 	}
 	return vm.readBlockList(head)
 }
@@ -129,7 +133,7 @@ func (vm *VM) blockLinks(a addr.HVA) (slot, next, prevSlot addr.HVA, err error) 
 }
 
 // rewindBlocks finds the head of the list that holds the block at a: the
-// address of its first pointer.
+// address of its first pointer, 0 if there is none.
 func (vm *VM) rewindBlocks(a addr.HVA) addr.HVA {
 	for range maxBlocks {
 		slot, _, back, err := vm.blockLinks(a)
