@@ -39,19 +39,19 @@ func (f *flags) parse(e *env, args []string, least, most int) (done bool, err er
 			f.args, args = append(f.args, args[0]), args[1:]
 			continue
 		}
-		if name, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "="); f.Lookup(name) == nil {
+		name, _, hasValue := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+		fl := f.Lookup(name)
+		if fl == nil {
 			return false, usagef("unknown flag %s%s \"guestcore help %s\" lists the flags", args[0], didYouMean(name, f.names(), "--"), f.cmd.name)
 		}
-		if err := f.FlagSet.Parse(args); err != nil {
+		n := 1 // arguments of this flag, itself included
+		if b, ok := fl.Value.(interface{ IsBoolFlag() bool }); !hasValue && !(ok && b.IsBoolFlag()) {
+			n = min(2, len(args))
+		}
+		if err := f.FlagSet.Parse(args[:n]); err != nil {
 			return false, usagef("%v: \"guestcore help %s\" lists the flags", err, f.cmd.name)
 		}
-		rest := f.FlagSet.Args()
-		// Parse stops behind a "--" as well, which ends the flags.
-		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
-			f.args = append(f.args, rest...)
-			break
-		}
-		args = rest
+		args = args[n:]
 	}
 	switch n := len(f.args); {
 	case n < least:
@@ -141,7 +141,7 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 // didYouMean is a question about the name most like the wrong one, written
 // with a prefix, or a colon if none is like it.
 func didYouMean(wrong string, names []string, prefix string) string {
-	best, least := "", 3 // more than two slips are not a typo
+	best, least := "", min(3, len(wrong)) // more than two slips are not a typo
 	for _, n := range names {
 		if d := distance(wrong, n); d < least {
 			best, least = n, d
