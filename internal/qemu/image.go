@@ -81,28 +81,32 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vm.Rows(); err != nil {
+	image, err := vm.image()
+	if err != nil {
 		return nil, err
 	}
-	m := &guest.Machine{Arch: g, Image: vm.image()}
+	m := &guest.Machine{Arch: g, Image: image}
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
 	m.Missing = vm.missing()
 	m.Warnings = append(m.Warnings, vm.notes...)
-	if info, err := vm.vmcoreinfo(); err == nil {
-		m.VMCoreInfo = info.Note
+	if note, err := vm.vmcoreinfo(); err == nil {
+		m.VMCoreInfo = note.bytes
 	} else if !errors.Is(err, errNoVMCoreInfo) {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("no VMCOREINFO note: %v", err))
+		m.Warnings = append(m.Warnings, fmt.Sprintf("the guest's VMCOREINFO note is left out: %v", err))
 	}
 	return m, nil
 }
 
-// image is guest memory as far as its ranges can be followed.
-func (vm *VM) image() *guest.Image {
+// image is guest memory.
+func (vm *VM) image() (*guest.Image, error) {
+	rows, err := vm.Rows()
+	if err != nil {
+		return nil, err
+	}
 	im := &guest.Image{Files: vm.files}
 	bus := &extent.Map[addr.GPA, addr.HVA]{}
-	rows, _ := vm.Rows() // the caller has its error, or reads a note and fails on its own
 	for _, r := range rows {
 		size := uint64(r.End - r.Start)
 		if r.Joined {
@@ -112,13 +116,12 @@ func (vm *VM) image() *guest.Image {
 		}
 	}
 	for _, r := range im.Ranges {
-		// Ranges are sorted and do not wrap: readView has checked it.
 		if err := bus.Insert(extent.Extent[addr.GPA, addr.HVA]{Addr: r.Addr, Size: r.Size, Off: r.Host}); err != nil {
-			panic(err)
+			return nil, fmt.Errorf("guest memory: %w", err)
 		}
 	}
 	im.Map = extent.Compose(bus, vm.host)
-	return im
+	return im, nil
 }
 
 // missing lists what the source lacks of guest memory.

@@ -155,7 +155,7 @@ func (vm *VM) leftOut(b *RAMBlock) (why string, err error) {
 		return "", err
 	}
 	if !dumped {
-		return "QEMU ran with dump-guest-core=off, so that the core has no guest memory: start QEMU with -machine dump-guest-core=on to have it the next time", nil
+		return "-machine dump-guest-core=off kept it out of the core: start QEMU with dump-guest-core=on the next time", nil
 	}
 	reg := vm.readRegion(vm.space.At(b.Region, "MemoryRegion"))
 	if reg.err != nil || reg.Owner == 0 {
@@ -168,7 +168,7 @@ func (vm *VM) leftOut(b *RAMBlock) (why string, err error) {
 		return "", nil
 	}
 	if dumped, err = vm.backendDumped(reg.Owner, b); err == nil && !dumped {
-		why = "its memory backend has dump=off, so that the core is without it: set dump=on to have it the next time"
+		why = "dump=off of its memory backend kept it out of the core: start QEMU with dump=on the next time"
 	}
 	return why, err
 }

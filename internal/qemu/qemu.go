@@ -82,8 +82,8 @@ type VM struct {
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
-	vmcoreinfo func() (VMCoreInfo, error)
-	cpus       func() ([]VCPU, error)
+	vmcoreinfo func() (guestNote, error)
+	cpus       func() ([]vcpu, error)
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
