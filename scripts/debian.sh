@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # debian.sh: Debian packages for the scripts beside it. Sourced, never run.
 #
 # apt runs with state, cache and sources of its own in the cache folder. The sources are the system's with deb-src added, so

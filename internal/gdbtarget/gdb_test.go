@@ -98,6 +98,8 @@ var (
 	nativeThread = regexp.MustCompile(`Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+)`)
 	remoteThread = regexp.MustCompile(`Thread \d+\.(\d+)`)
 	blanks       = regexp.MustCompile(`[ \t]+`)
+	// Why a thread has no block of a library yet, each says in its own words.
+	noTLS = regexp.MustCompile(`(?:The inferior has not yet allocated storage .*\nthe shared library .*\nfor|Cannot find thread-local storage for) (Thread \d+).*(?:\nRemote target failed .*)?`)
 	// What only a remote target says.
 	remoteOnly = regexp.MustCompile(`(?m)^(Reading .* from remote target\.\.\.|\[Inferior 1 \(process \d+\) detached\])\n`)
 )
@@ -105,10 +107,11 @@ var (
 // normal is an answer without what is known to differ.
 func normal(s string) string {
 	s = unexpected.ReplaceAllString(s, "")
-	s = nativeThread.ReplaceAllString(s, "Thread $1$2")
-	s = remoteThread.ReplaceAllString(s, "Thread $1")
+	s = nativeThread.ReplaceAllString(s, "Thread ${1}${2}")
+	s = remoteThread.ReplaceAllString(s, "Thread ${1}")
 	s = remoteOnly.ReplaceAllString(s, "")
 	s = strings.ReplaceAll(s, "target:/", "/")
+	s = noTLS.ReplaceAllString(s, "not allocated for $1")
 	return blanks.ReplaceAllString(s, " ")
 }
 
@@ -182,13 +185,13 @@ func compare(t *testing.T, exe, core string, commands, known []string) {
 func TestCrashedProgram(t *testing.T) {
 	commands := append(everywhere[:len(everywhere):len(everywhere)],
 		"p global", "p &global", "p *p", "p my_tls", "p lib_tls", "p errno", "thread apply all p my_tls",
-		"thread apply all p lib_tls", "thread apply all p errno", "p &my_tls", "up", "info locals", "info symbol $pc",
+		"thread apply all p lib_tls", "thread apply all -c p near_tls", "thread apply all -c p far_tls", "thread apply all p errno", "p &my_tls", "up", "info locals", "info symbol $pc",
 		"find &haystack, +sizeof haystack, 'f', 'r', 'o', 'n', 't'", "p haystack", "info line die", "p $_siginfo.si_signo")
 	for name, flags := range map[string][]string{"PIE": {"-pie", "-fPIE"}, "no PIE": {"-no-pie"}} {
 		t.Run(name, func(t *testing.T) {
 			program := crashed.Run(t, flags...)
 			compare(t, program.Exe, program.Core, commands, []string{
-				"(a=a@entry=2.5, p=p@entry=", "{x = 3, y = -4, name =", " = 102\n", " = 1002\n", " = 42\n", " = 41\n",
+				"(a=a@entry=2.5, p=p@entry=", "{x = 3, y = -4, name =", " = 102\n", " = 1002\n", " = 42\n", " = 41\n", " = 11\n", " = 14\n",
 				"v2_double = {2.5, 0}", "si_signo = 11", "1 pattern found.", "/libc.so.6\n", filepath.Base(program.Lib), "AT_ENTRY",
 			})
 		})

@@ -34,6 +34,9 @@ var errTLSArch = errors.New("thread-local variables are resolved here for glibc 
 // TLSAddr finds a thread-local variable by glibc's tables: by the thread's
 // vector of modules, or, where that has no entry yet, by the module's fixed
 // distance from the thread pointer.
+//
+// The entry of a library that was closed stays until the thread uses the one
+// that came in its place; the generations that would tell are not compared.
 func (t *Target) TLSAddr(id rsp.TID, offset, linkMap uint64) (uint64, error) {
 	th, err := t.thread(id)
 	if err != nil {
@@ -61,18 +64,15 @@ func (t *Target) TLSAddr(id rsp.TID, offset, linkMap uint64) (uint64, error) {
 	if modid == 0 {
 		return 0, fmt.Errorf("the object with link_map %#x has no thread-local storage", linkMap)
 	}
-	const (
-		unallocated   = ^uint64(0)
-		noOffset      = 0
-		forcedDynamic = ^uint64(0)
-	)
-	// The element before the first one counts them.
+	// The element before the first one counts them. An entry is 0 or -1 until
+	// the thread uses the block, an offset is 0 or -1 if it is not fixed.
+	none := func(v uint64) bool { return v == 0 || v == ^uint64(0) }
 	if count := r.word(dtv - g.dtvStride); r.err == nil && modid <= count {
-		if block := r.word(dtv + modid*g.dtvStride + g.dtvVal); r.err == nil && block != unallocated {
+		if block := r.word(dtv + modid*g.dtvStride + g.dtvVal); r.err == nil && !none(block) {
 			return block + offset, nil
 		}
 	}
-	if static != noOffset && static != forcedDynamic {
+	if !none(static) {
 		return tp - static + offset, nil
 	}
 	return 0, fmt.Errorf("thread %d has not used the thread-local storage of module %d yet", id, modid)

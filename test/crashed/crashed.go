@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,9 @@ var source []byte
 
 //go:embed testdata/lib.c
 var library []byte
+
+//go:embed testdata/late.c
+var late []byte
 
 // Program is a program that crashed.
 type Program struct {
@@ -45,13 +49,13 @@ func Run(t testing.TB, flags ...string) Program {
 		Missing(t, "cores do not land in the working folder: run  sysctl kernel.core_pattern=core  (it is "+p+")")
 	}
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "crash.c"), source)
-	write(t, filepath.Join(dir, "lib.c"), library)
 	lib := filepath.Join(dir, "libcrash.so")
-	compile(t, gcc, "-g", "-fPIC", "-shared", "-o", lib, filepath.Join(dir, "lib.c"))
+	compile(t, gcc, library, "-g", "-fPIC", "-shared", "-o", lib)
+	compile(t, gcc, late, "-g", "-fPIC", "-shared", "-o", filepath.Join(dir, "libnear.so"), "-DINITIAL_EXEC")
+	compile(t, gcc, late, "-g", "-fPIC", "-shared", "-o", filepath.Join(dir, "libfar.so"))
 	exe := filepath.Join(dir, "crash")
-	args := append([]string{"-g", "-O1", "-pthread", "-o", exe, filepath.Join(dir, "crash.c")}, flags...)
-	compile(t, gcc, append(args, lib, "-Wl,-rpath,"+dir)...)
+	args := append([]string{"-g", "-O1", "-pthread", "-o", exe, `-DDIR="` + dir + `"`}, flags...)
+	compile(t, gcc, source, append(args, "-Wl,-rpath,"+dir, lib)...)
 	return crash(t, dir, Program{Exe: exe, Lib: lib, Args: []string{exe, "one", "two words", ""}})
 }
 
@@ -84,16 +88,16 @@ func Missing(t testing.TB, what string) {
 	t.Skip(what)
 }
 
-func compile(t testing.TB, gcc string, args ...string) {
+// compile compiles C source. What is to be linked follows the flags.
+func compile(t testing.TB, gcc string, source []byte, args ...string) {
 	t.Helper()
-	if out, err := exec.Command(gcc, args...).CombinedOutput(); err != nil {
-		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, bytes.TrimSpace(out))
-	}
-}
-
-func write(t testing.TB, path string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, b, 0o644); err != nil {
+	out := args[slices.Index(args, "-o")+1]
+	file := out + ".c"
+	if err := os.WriteFile(file, source, 0o644); err != nil {
 		t.Fatal(err)
+	}
+	cmd := exec.Command(gcc, append([]string{file}, args...)...)
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd, err, bytes.TrimSpace(said))
 	}
 }

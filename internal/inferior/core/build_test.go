@@ -32,8 +32,6 @@ func newBuilder(class elf.Class, order binary.ByteOrder) *builder {
 	return &builder{class: class, order: order, machine: elf.EM_X86_64}
 }
 
-func (b *builder) header() header { return header{class: b.class, order: b.order} }
-
 // word appends address-sized fields.
 func (b *builder) word(out []byte, v ...uint64) []byte {
 	for _, v := range v {

@@ -98,12 +98,10 @@ func openRegular(path string) (*os.File, int64, error) {
 	}
 	f, err := os.Open(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, 0, fmt.Errorf("%s: no such file", path)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, 0, fmt.Errorf("%s: permission denied: read it as its owner, or as root", path)
+		return nil, 0, fmt.Errorf("open the core as its owner, or as root: %w", err)
 	case err != nil:
-		return nil, 0, err
+		return nil, 0, err // it names the path
 	}
 	if st, err = f.Stat(); err != nil {
 		f.Close()

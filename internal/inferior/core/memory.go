@@ -29,8 +29,8 @@ func (p *Process) ReadAt(b []byte, off int64) (int, error) {
 		if left := uint64(e.End() - a); uint64(len(part)) > left {
 			part = part[:left]
 		}
+		var got int
 		var err error
-		got := len(part)
 		switch e.Kind {
 		case extent.Data:
 			got, err = p.readCore(part, a, e)

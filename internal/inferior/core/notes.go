@@ -38,7 +38,7 @@ type notes struct {
 func readNotes(r io.ReaderAt, size int64, h header, progs []prog) (notes, error) {
 	var n notes
 	var shared []inferior.Note // of all threads
-	var seen []inferior.Note
+	var seen []placedNote
 	left := uint64(min(size, maxNotes))
 	for _, p := range progs {
 		if p.typ != elf.PT_NOTE {
@@ -75,14 +75,14 @@ func readNotes(r io.ReaderAt, size int64, h header, progs []prog) (notes, error)
 			n.auxv = note.Desc
 		case note.Name == "CORE" && note.Type == ntFile:
 			ofProcess = true
-			err = n.readFiles(h, note.Desc)
+			err = n.readFiles(h, note)
 		case note.Name == "LINUX" && note.Type == ntXSaveAreas:
-			shared = append(shared, note)
+			shared = append(shared, note.Note)
 		case note.Name == "VMCOREINFO":
 			return n, ErrGuestDump
 		case len(n.threads) > 0:
 			t := &n.threads[len(n.threads)-1]
-			t.Notes = append(t.Notes, note)
+			t.Notes = append(t.Notes, note.Note)
 		}
 		if err != nil {
 			return n, err
@@ -103,11 +103,17 @@ func readNotes(r io.ReaderAt, size int64, h header, progs []prog) (notes, error)
 	return n, nil
 }
 
+// placedNote is a note and where it lies in the file.
+type placedNote struct {
+	inferior.Note
+	off int64
+}
+
 // splitNotes cuts a note segment, which lies at off, into notes: three words
 // of 32 bits (name size, descriptor size, type), the name, the descriptor,
 // both padded to 4 bytes. The descriptors stay part of b.
-func splitNotes(h header, b []byte, off int64) ([]inferior.Note, error) {
-	var list []inferior.Note
+func splitNotes(h header, b []byte, off int64) ([]placedNote, error) {
+	var list []placedNote
 	for at := uint64(0); uint64(len(b))-at >= 12; {
 		namesz := uint64(h.order.Uint32(b[at:]))
 		descsz := uint64(h.order.Uint32(b[at+4:]))
@@ -117,11 +123,11 @@ func splitNotes(h header, b []byte, off int64) ([]inferior.Note, error) {
 		if end > uint64(len(b)) {
 			return nil, &FormatError{off + int64(at), fmt.Sprintf("a note of %d + %d bytes passes the end of its segment", namesz, descsz)}
 		}
-		list = append(list, inferior.Note{
+		list = append(list, placedNote{inferior.Note{
 			Name: string(bytes.TrimRight(b[name:name+namesz], "\x00")),
 			Type: h.order.Uint32(b[at+8:]),
 			Desc: b[desc:end:end],
-		})
+		}, off + int64(at)})
 		at = min(align4(end), uint64(len(b)))
 	}
 	return list, nil
@@ -137,18 +143,18 @@ func align4(n uint64) uint64 { return (n + 3) &^ 3 }
 //	pr_cursig (16) 12      12
 //	pr_pid         32      24
 //	registers      112     72
-func (n *notes) addThread(h header, note inferior.Note) error {
+func (n *notes) addThread(h header, note placedNote) error {
 	pid := 32
 	if !h.wide() {
 		pid = 24
 	}
 	if len(note.Desc) < pid+4 {
-		return &FormatError{int64(h.phoff), fmt.Sprintf("NT_PRSTATUS of thread %d has only %d bytes", len(n.threads)+1, len(note.Desc))}
+		return &FormatError{note.off, fmt.Sprintf("NT_PRSTATUS of thread %d has only %d bytes", len(n.threads)+1, len(note.Desc))}
 	}
 	n.threads = append(n.threads, inferior.Thread{
 		TID:    int(int32(h.order.Uint32(note.Desc[pid:]))),
 		Signal: int(h.order.Uint16(note.Desc[12:])),
-		Notes:  []inferior.Note{note},
+		Notes:  []inferior.Note{note.Note},
 	})
 	return nil
 }
@@ -178,10 +184,10 @@ func (n *notes) readPSInfo(h header, desc []byte) {
 // readFiles reads NT_FILE: the count, the unit of the offsets, for each
 // mapping start, end and offset, each a word; then the names, NUL-terminated.
 // (fill_files_note, fs/binfmt_elf.c; gdb's gcore writes unit 1.)
-func (n *notes) readFiles(h header, desc []byte) error {
-	w := h.wordSize()
+func (n *notes) readFiles(h header, note placedNote) error {
+	w, desc := h.wordSize(), note.Desc
 	bad := func(msg string) error {
-		return &FormatError{int64(h.phoff), "NT_FILE " + msg}
+		return &FormatError{note.off, "NT_FILE " + msg}
 	}
 	if uint64(len(desc)) < 2*w {
 		return bad("is too short")

@@ -1,5 +1,6 @@
 // A program of four threads that dies in the third one. What the tests look
 // at is named here; crashed.go compiles it.
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@ __attribute__((noinline)) static void worker(long n)
 	pthread_barrier_wait(&ready);
 	if (n == 2) {
 		usleep(100 * 1000); // the others are asleep now
+		dlopen(DIR "/libnear.so", RTLD_NOW);
+		long *(*touch)(void) = dlsym(dlopen(DIR "/libfar.so", RTLD_NOW), "far_touch");
+		*touch() = 14;
 		die(2.5, &global);
 	}
 	for (;;)
