@@ -100,7 +100,7 @@ func TestFailures(t *testing.T) {
 		{[]string{"info", text}, text + `: not an ELF file, it begins with "hell": name the core file of a QEMU process` + "\n"},
 		{[]string{"info", os.Args[0]}, "is an executable, not a core: name the core file here, and the executable with --exe\n"},
 		{[]string{"info", dir}, "is a directory: name the core file in it\n"},
-		{[]string{"dump", text + "2", "out"}, "no such file\n"},
+		{[]string{"dump", text + "2", "out"}, "no such file"},
 		{[]string{"dump", text, "X86_64"}, "not an ELF file"},
 		{[]string{"serve", text}, "not an ELF file"},
 	} {
