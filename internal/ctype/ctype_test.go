@@ -150,6 +150,92 @@ func TestSupplementaryMissing(t *testing.T) {
 	}
 }
 
+// unusual is debug information that gcc does not write: names by index as clang has them; a structure whose name is not its first
+// attribute; a member of a structure that is only declared in its unit and complete in the next.
+const unusual = `
+	.data
+target:	.quad 1
+	.section .debug_abbrev,"",@progbits
+	.uleb128 1; .uleb128 0x11; .byte 1; .uleb128 0x72; .uleb128 0x17; .uleb128 0x73; .uleb128 0x17; .byte 0,0 # unit: str_offsets_base, addr_base
+	.uleb128 2; .uleb128 0x13; .byte 1; .uleb128 0x03; .uleb128 0x25; .uleb128 0x0b; .uleb128 0x0b; .byte 0,0 # structure: name strx1, byte_size data1
+	.uleb128 3; .uleb128 0x0d; .byte 0; .uleb128 0x03; .uleb128 0x25; .uleb128 0x49; .uleb128 0x13; .uleb128 0x38; .uleb128 0x0b; .byte 0,0 # member: name, type, place
+	.uleb128 4; .uleb128 0x13; .byte 0; .uleb128 0x03; .uleb128 0x0e; .uleb128 0x3c; .uleb128 0x19; .byte 0,0 # structure: name strp, declaration
+	.uleb128 5; .uleb128 0x24; .byte 0; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x3e; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x08; .byte 0,0 # base type: size, encoding, name string
+	.uleb128 6; .uleb128 0x34; .byte 0; .uleb128 0x03; .uleb128 0x25; .uleb128 0x49; .uleb128 0x13; .uleb128 0x02; .uleb128 0x18; .byte 0,0 # variable: name, type, location
+	.byte 0
+abbrev2: .uleb128 1; .uleb128 0x11; .byte 1; .byte 0,0
+	.uleb128 2; .uleb128 0x13; .byte 1; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x0e; .byte 0,0 # structure: byte_size, then name strp
+	.uleb128 3; .uleb128 0x0d; .byte 0; .uleb128 0x03; .uleb128 0x08; .uleb128 0x49; .uleb128 0x13; .uleb128 0x38; .uleb128 0x0b; .byte 0,0
+	.uleb128 5; .uleb128 0x24; .byte 0; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x3e; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x08; .byte 0,0
+	.byte 0
+	.section .debug_info,"",@progbits
+u1:	.long e1-f1
+f1:	.short 5; .byte 1; .byte 8; .long 0
+	.uleb128 1; .long strbase; .long addrbase
+	.uleb128 2; .byte 0; .byte 16                       # indexed
+	.uleb128 3; .byte 1; .long int1-u1; .byte 8         # .value
+	.byte 0
+	.uleb128 2; .byte 2; .byte 40                       # outer
+	.uleb128 3; .byte 3; .long decl-u1; .byte 16        # .inner
+	.byte 0
+decl:	.uleb128 4; .long late
+int1:	.uleb128 5; .byte 4; .byte 5; .asciz "int"
+	.uleb128 6; .byte 4; .long int1-u1; .uleb128 2; .byte 0xa1; .uleb128 1
+	.byte 0
+e1:
+u2:	.long e2-f2
+f2:	.short 5; .byte 1; .byte 8; .long abbrev2
+	.uleb128 1
+	.uleb128 2; .byte 24; .long late
+	.uleb128 3; .asciz "x"; .long int2-u2; .byte 20
+	.byte 0
+int2:	.uleb128 5; .byte 4; .byte 5; .asciz "int"
+	.byte 0
+e2:
+	.section .debug_str_offsets,"",@progbits
+	.long 4+20; .short 5, 0
+strbase: .long s0, s1, s2, s3, s4
+	.section .debug_addr,"",@progbits
+	.long 4+16; .short 5; .byte 8, 0
+addrbase: .quad 0x1111, target
+	.section .debug_str,"MS",@progbits,1
+s0:	.asciz "indexed"
+s1:	.asciz "value"
+s2:	.asciz "outer"
+s3:	.asciz "inner"
+s4:	.asciz "variable"
+late:	.asciz "late"
+`
+
+func TestUnusual(t *testing.T) {
+	exe := objtest.Assemble(t, t.TempDir(), "prog", unusual)
+	d := open(t, exe, objfile.Options{})
+	for _, c := range []struct {
+		name   string
+		size   uint64
+		path   string
+		offset uint64
+	}{
+		{"late", 24, "x", 20},
+		{"indexed", 16, "value", 8},
+		{"outer", 40, "inner", 16},
+		{"outer", 40, "inner.x", 36},
+	} {
+		s, err := d.Struct(c.name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if f, err := s.Field(c.path); err != nil || f.Offset != c.offset || s.Size != c.size {
+			t.Errorf("%s.%s at %d of %d, %v; want %d of %d", c.name, c.path, f.Offset, s.Size, err, c.offset, c.size)
+		}
+	}
+	v, err := d.Variable("", "variable")
+	if want := objtest.Symbols(t, exe)["target"]; err != nil || v.Addr != want || v.Type != "int" {
+		t.Errorf("variable: %+v, %v; want an int at %#x", v, err, want)
+	}
+}
+
 // A damaged file gives errors or answers that fit the structure, never a panic or an endless walk.
 func FuzzDamaged(f *testing.F) {
 	exe := compile(f, f.TempDir(), "prog", "-g", "-O2")

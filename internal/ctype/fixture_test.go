@@ -58,6 +58,7 @@ typedef struct Everything {
 	char last;
 } Everything;
 struct big { char pad[100000]; uint64_t far; };
+extern struct packed packed;
 `
 	viewH = `
 struct View { unsigned ref; Range *ranges; unsigned nr; };
@@ -206,6 +207,7 @@ var variables = []struct{ function, name, symbol string }{
 	{"", "everything", "everything"},
 	{"", "hidden", "hidden"},
 	{"", "sink", "sink"},
+	{"", "packed", "packed"},
 	{"", "file_static", "file_static"},
 	{"inlined", "in_inlined", "in_inlined."},
 	{"realize", "in_block", "in_block."},
