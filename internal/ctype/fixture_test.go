@@ -2,7 +2,6 @@ package ctype_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -253,12 +252,5 @@ func checkVariables(t *testing.T, d *ctype.DWARF, syms map[string]uint64) {
 	}
 	if a.Target != "Everything" || !strings.Contains(a.Type, "volatile") {
 		t.Errorf("realize::state: type %q, target %q", a.Type, a.Target)
-	}
-}
-
-func remove(t testing.TB, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -11,11 +11,20 @@ import (
 // may is seen from its raw bytes, without reading its entries: a name stands there in full, or as the offset of its string.
 //
 // wanted is asked of the entries that seem to begin at such a place. Units in which it wants one are visited at once; those
-// where the name is met in another way after all others. So a structure that a thousand units only declare costs little.
+// where the name is met in another way after all others. So a structure that a thousand units only declare costs little. A unit
+// that cannot be read is an error only if no other one answers.
 // The caller holds d.mu.
 func (d *DWARF) search(name string, wanted func(entry) bool, visit func(*unit) (bool, error)) error {
 	if name == "" {
 		return nil
+	}
+	var damaged error // the first, for want of an answer
+	try := func(u *unit) bool {
+		done, err := visit(u)
+		if err != nil && damaged == nil {
+			damaged = err
+		}
+		return done && err == nil
 	}
 	var later []*unit
 	for _, f := range []*file{d.file, d.file.sup} {
@@ -32,17 +41,15 @@ func (d *DWARF) search(name string, wanted func(entry) bool, visit func(*unit) (
 				later = append(later, u)
 				continue
 			}
-			if done, err := visit(u); done || err != nil {
-				return err
+			if try(u) {
+				return nil
 			}
 		}
 	}
-	for _, u := range later {
-		if done, err := visit(u); done || err != nil {
-			return err
-		}
+	if slices.ContainsFunc(later, try) {
+		return nil
 	}
-	return nil
+	return damaged
 }
 
 // units are the file's units in file order.
