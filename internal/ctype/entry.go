@@ -95,10 +95,9 @@ func (f *file) inSup(off uint64) (entry, error) {
 
 // Operations of expressions, DWARF 5 §7.7.1.
 const (
-	opAddr         = 0x03 // an address
-	opPlusUconst   = 0x23 // by which DWARF 2 placed members
-	opAddrx        = 0xa1 // an index into .debug_addr
-	opGNUAddrIndex = 0xfb // the same before DWARF 5
+	opAddr       = 0x03 // an address
+	opPlusUconst = 0x23 // by which DWARF 2 placed members
+	opAddrx      = 0xa1 // an index into .debug_addr
 )
 
 // operand gives the number of an expression that is one given operation with one unsigned LEB128.
@@ -119,10 +118,10 @@ func (e entry) address() (addr uint64, ok bool) {
 	}
 	index, ok := operand(expr, opAddrx)
 	if !ok {
-		index, ok = operand(expr, opGNUAddrIndex)
+		return 0, false
 	}
 	root, err := e.unit().root()
-	if !ok || err != nil {
+	if err != nil {
 		return 0, false
 	}
 	base, _ := root.number(dwarf.AttrAddrBase)

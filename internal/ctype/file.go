@@ -32,22 +32,34 @@ type entryAt struct {
 var sectionNames = []string{".debug_info", ".debug_types", ".debug_abbrev", ".debug_str", ".debug_line_str", ".debug_str_offsets",
 	".debug_addr", ".debug_rnglists"}
 
-// openFile reads the sections of one file to memory, and the abbreviations of all its units. sup is nil if there is none.
-func openFile(debug *objfile.DebugData, sup *file) (_ *file, err error) {
-	defer recovered(&err)
-	f := &file{order: debug.Order, sup: sup, types: map[uint64]entryAt{}, raw: map[string][]byte{}}
+// openFile reads the sections of one file to memory. sup is nil if there is none.
+func openFile(debug *objfile.DebugData, sup *file) (*file, error) {
+	raw := map[string][]byte{}
 	for _, name := range sectionNames {
-		if f.raw[name], err = debug.Section(name); err != nil {
+		b, err := debug.Section(name)
+		if err != nil {
 			return nil, err
 		}
+		raw[name] = b
 	}
+	f, err := newFile(raw, debug.Order, sup)
+	if err != nil {
+		return nil, fmt.Errorf("debug information in %s: %w", debug.Path, err)
+	}
+	return f, nil
+}
+
+// newFile reads the unit headers and the abbreviations of all units.
+func newFile(raw map[string][]byte, order binary.ByteOrder, sup *file) (_ *file, err error) {
+	defer recovered(&err)
+	f := &file{order: order, sup: sup, types: map[uint64]entryAt{}, raw: raw}
 	for _, name := range []string{".debug_info", ".debug_types"} {
-		if len(f.raw[name]) == 0 {
+		if len(raw[name]) == 0 {
 			continue
 		}
 		s, err := f.openSection(name)
 		if err != nil {
-			return nil, fmt.Errorf("debug information in %s: %s: %w", debug.Path, name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		f.sections = append(f.sections, s)
 	}
