@@ -45,6 +45,7 @@ type Session struct {
 	Warnings []string
 
 	opts Options
+	held func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias addr.HVA
 	ram  map[string]*os.File
 
@@ -73,7 +74,7 @@ func (s *Session) open() error {
 	if err != nil {
 		return err
 	}
-	s.Process = p
+	s.Process, s.held = p, p.Held
 	if want, have := p.Truncated(); have < want {
 		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
 	}
@@ -82,7 +83,7 @@ func (s *Session) open() error {
 		return err
 	}
 	for block, path := range s.opts.RAM {
-		f, err := os.Open(path)
+		f, err := openRegular(path)
 		if err != nil {
 			return fmt.Errorf("--ram %s: %w", block, err)
 		}
@@ -174,15 +175,15 @@ func (s *Session) SymbolFound(name string, a addr.HVA) {
 // build: a build-id that the core holds must be the file's. held reads the
 // file as far as the core holds it.
 func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
-	want, err := objfile.BuildIDFrom(held)
 	name := filepath.Join(s.opts.Sysroot, path)
 	if path == s.ExePath && s.Exe != nil {
 		name = s.Exe.Path()
 	}
-	f, openErr := os.Open(name)
-	if openErr != nil {
-		return nil, openErr
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, err
 	}
+	want, err := objfile.BuildIDFrom(held)
 	if err != nil { // no ELF file, or one without a build-id: nothing to compare
 		return f, nil
 	}
@@ -192,4 +193,17 @@ func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
 		return nil, fmt.Errorf("%s: its build-id is %v, the core's is %v: it was replaced since", name, have, want)
 	}
 	return f, nil
+}
+
+// openRegular opens a regular file and nothing else: to open a device may do
+// something, a FIFO would wait for a writer.
+func openRegular(name string) (*os.File, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	return os.Open(name)
 }
