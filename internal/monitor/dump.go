@@ -75,6 +75,9 @@ type DumpResult struct {
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
+	if err := m.Session.CheckDestination(r.File); err != nil {
+		return DumpResult{}, err
+	}
 	vm, err := m.Session.VM()
 	if err != nil {
 		return DumpResult{}, err
