@@ -37,7 +37,7 @@ var packings = []struct {
 	{"lz4 frames", "lz4", []string{"lz4"}, true},
 	{"xz", "xz", []string{"xz", "-1"}, false},
 	{"xz crc32", "xz", []string{"xz", "-1", "-C", "crc32"}, false},
-	{"xz sha256", "xz", []string{"xz", "-9", "-C", "sha256"}, false},
+	{"xz sha256", "xz", []string{"xz", "-1", "-C", "sha256"}, false},
 	{"xz unchecked", "xz", []string{"xz", "-1", "-C", "none"}, false},
 	{"xz blocks", "xz", []string{"xz", "-1", "-T2", "--block-size=1000"}, false},
 	{"xz streams", "xz", []string{"xz", "-1"}, true},
@@ -216,7 +216,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A file with a wrong byte anywhere is refused, unless the byte means nothing.
+// A file with a wrong bit in any byte is refused, unless the bit means nothing.
 func TestDamaged(t *testing.T) {
 	want := sample(160, 5000)
 	for i, p := range packings {
@@ -228,22 +228,21 @@ func TestDamaged(t *testing.T) {
 			path, dir := write(t, packed), t.TempDir()
 			refused := 0
 			for at := range packed {
-				for _, flip := range []byte{0x01, 0x80, 0xff} {
-					packed[at] ^= flip
-					if err := os.WriteFile(path, packed, 0o600); err != nil {
-						t.Fatal(err)
-					}
-					packed[at] ^= flip
-					got, spool, err := contents(t, path, Options{Dir: dir})
-					if err != nil {
-						refused++
-					} else if spool != nil && !bytes.Equal(got, want) {
-						t.Fatalf("byte %d ^ %#x: taken though it differs", at, flip)
-					}
+				flip := byte(1) << (at % 8)
+				packed[at] ^= flip
+				if err := os.WriteFile(path, packed, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				packed[at] ^= flip
+				got, spool, err := contents(t, path, Options{Dir: dir})
+				if err != nil {
+					refused++
+				} else if spool != nil && !bytes.Equal(got, want) {
+					t.Fatalf("byte %d ^ %#x: taken though it differs", at, flip)
 				}
 			}
-			if refused < len(packed)*2 {
-				t.Errorf("refused %d of %d", refused, 3*len(packed))
+			if refused < len(packed)*2/3 {
+				t.Errorf("refused %d of %d", refused, len(packed))
 			}
 			empty(t, dir)
 		})
@@ -270,15 +269,15 @@ func TestMemoryLimit(t *testing.T) {
 	xz[head+4] = 40 // 4 GiB - 1
 	end := head + (int(xz[head])+1)*4 - 4
 	binary.LittleEndian.PutUint32(xz[end:], crc32.ChecksumIEEE(xz[head:end]))
-	for name, packed := range map[string][]byte{"zstd": zstd, "xz": xz} {
+	for most, packed := range map[string][]byte{"128.0 MiB": zstd, "64.0 MiB": xz} {
 		_, _, err := contents(t, write(t, packed), Options{})
-		if err == nil || !strings.Contains(err.Error(), "of memory to decompress, 128.0 MiB are allowed") {
-			t.Errorf("%s: %v", name, err)
+		if err == nil || !strings.Contains(err.Error(), "of memory to decompress, "+most+" are allowed") {
+			t.Errorf("at most %s: %v", most, err)
 		}
 	}
 }
 
-// A gigabyte of zeros in a few bytes costs neither time nor disk.
+// What is no core is refused before it takes the disk.
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	bomb := runTool(t, []string{"zstd", "-1"}, make([]byte, 64<<20))

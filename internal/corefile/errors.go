@@ -58,12 +58,12 @@ func (e *FormatError) Unwrap() error { return e.Err }
 
 // windowError refuses a file that takes much memory to decompress. It is no
 // damage.
-type windowError struct{ need int64 } // bytes, 0 if it is not known
+type windowError struct{ need, most int64 } // bytes; need is 0 if it is not known
 
 func (e *windowError) Error() string {
 	need := "more"
 	if e.need > 0 {
 		need = progress.Bytes(e.need)
 	}
-	return fmt.Sprintf("takes %s of memory to decompress, %s are allowed: decompress it by hand", need, progress.Bytes(maxWindow))
+	return fmt.Sprintf("takes %s of memory to decompress, %s are allowed: decompress it by hand", need, progress.Bytes(e.most))
 }

@@ -14,10 +14,13 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// maxWindow is the most memory that a format's window or dictionary may take.
-// It is what zstd itself takes without --long=28 and more, and twice that of
-// xz -9; systemd-coredump's windows are 8 MiB at most.
-const maxWindow = 128 << 20
+// The most memory that a format may take, bytes: what zstd itself takes without
+// --long=28 and more, and the dictionary of xz -9, which can be there twice,
+// since each block has one of its own.
+const (
+	maxWindow     = 128 << 20
+	maxDictionary = 64 << 20
+)
 
 // format is a way of compression.
 type format struct {

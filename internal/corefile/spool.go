@@ -142,7 +142,7 @@ func (s *spooler) failed(err error) error {
 	case errors.As(err, &window):
 		return window
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):
-		return &windowError{}
+		return &windowError{most: maxWindow}
 	case s.in.ended && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
 		return &CutError{Format: s.Format, Off: s.in.off, Have: s.Size}
 	}

@@ -59,8 +59,8 @@ func openXZBlock(r *bufio.Reader, size byte, check hash.Hash) (*xzBlock, error) 
 	if err != nil {
 		return nil, fmt.Errorf("header of a block: %w", err)
 	}
-	if dict > maxWindow {
-		return nil, &windowError{dict}
+	if dict > maxDictionary {
+		return nil, &windowError{dict, maxDictionary}
 	}
 	b.lzma, err = lzma.Reader2Config{DictCap: max(int(dict), lzma.MinDictCap)}.NewReader2(&b.in)
 	return b, cutShort(err)
