@@ -65,7 +65,7 @@ func (s *Session) corePath() (string, error) {
 		c, err = systemd.ByPID(dir, int(n))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", s.opts.Core, err)
+		return "", err
 	}
 	s.note("%s is of %v: %s", s.opts.Core, c, c.Path)
 	return c.Path, nil

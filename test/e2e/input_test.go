@@ -149,5 +149,5 @@ func TestCoredump(t *testing.T) {
 	} {
 		refused(t, testkit.Guestcore(t, "info", "--coredump-dir", kept, core), want)
 	}
-	refused(t, testkit.Guestcore(t, "info", "--coredump-dir", filepath.Join(kept, "none"), "coredump:"), "coredump:", "--coredump-dir")
+	refused(t, testkit.Guestcore(t, "info", "--coredump-dir", filepath.Join(kept, "none"), "coredump:"), kept, "--coredump-dir")
 }
