@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 
@@ -32,16 +31,10 @@ var dumpCommand = &command{
 		}
 		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: src.partial}
 		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
-		if err != nil {
-			if cause := context.Cause(e.ctx); cause != nil {
-				return cause
-			}
+		if err != nil || !*asJSON {
 			return err
 		}
-		if *asJSON {
-			return printJSON(e.stdout, res)
-		}
-		return nil
+		return printJSON(e.stdout, res)
 	},
 }
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"guestcore/internal/die"
 )
 
 // Variable is a variable with a fixed address.
@@ -20,25 +18,34 @@ type Variable struct {
 
 // Variable finds a variable with a fixed address: with function "" one at file scope (static or not), else a static one inside
 // that function, inlined or not. An unknown name gives an error that wraps ErrNoVariable.
-func (d *DWARF) Variable(function, name string) (Variable, error) {
+func (d *DWARF) Variable(function, name string) (v Variable, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var v Variable
+	defer recovered(&err)
 	var found bool
-	var placeless []die.Entry
-	err := d.search(name, isVariable, func(u *die.Unit) (bool, error) {
+	var placeless []entry
+	err = d.search(name, isVariable, func(u *unit) (bool, error) {
 		named, err := namedIn(u, function, name)
+		if err != nil || named == nil {
+			return false, err
+		}
+		more, err := kin(u, named)
 		if err != nil {
 			return false, err
 		}
-		v, found, err = d.variableIn(u, named, name)
-		if !found {
-			placeless = append(placeless, definitions(named)...)
+		named = append(named, more...)
+		if v, found, err = d.fixed(named, name); !found {
+			placeless = append(placeless, referable(u, named)...)
 		}
 		return found, err
 	})
-	if err == nil && !found && placeless != nil {
-		v, found, err = d.variableElsewhere(placeless, name)
+	for range maxHops {
+		if err != nil || found || placeless == nil {
+			break
+		}
+		if placeless, err = d.kinElsewhere(placeless); err == nil {
+			v, found, err = d.fixed(placeless, name)
+		}
 	}
 	if err == nil && !found {
 		err = ErrNoVariable
@@ -53,152 +60,156 @@ func (d *DWARF) Variable(function, name string) (Variable, error) {
 	return v, nil
 }
 
-func isVariable(e die.Entry) bool { return e.Tag == dwarf.TagVariable }
+func isVariable(e entry) bool { return e.Tag == dwarf.TagVariable }
 
 // namedIn finds the variables of that name in one unit, inside the function or outside of all.
-func namedIn(u *die.Unit, function, name string) ([]die.Entry, error) {
-	root, err := u.Root()
+func namedIn(u *unit, function, name string) ([]entry, error) {
+	root, err := u.root()
 	if err != nil {
 		return nil, err
 	}
-	var named []die.Entry
+	var named []entry
 	var inside []string // the names of the enclosing functions, "" for other entries; by depth
-	for c, err := range root.Walk() {
+	for c, err := range root.walk() {
 		if err != nil {
 			return nil, err
 		}
-		inside = inside[:min(len(inside), c.Depth-1)]
-		if c.Tag == dwarf.TagVariable && c.Named(name) && innermost(inside) == function {
-			named = append(named, c.Entry)
+		inside = inside[:min(len(inside), c.depth-1)]
+		if c.Tag == dwarf.TagVariable && c.name() == name && innermost(inside) == function {
+			named = append(named, c.entry)
 		}
-		if c.HasChildren() {
-			inside = append(inside, functionName(c.Entry))
+		if c.Children {
+			inside = append(inside, functionName(c.entry))
 		}
 	}
 	return named, nil
 }
 
-// variableIn gives the place of one of the named entries. The entry with the name may not have it: it may be a declaration, or belong
-// to the abstract form of a function that was inlined. Then another entry that names it as its specification or origin does.
-func (d *DWARF) variableIn(u *die.Unit, named []die.Entry, name string) (Variable, bool, error) {
-	if len(named) == 0 {
-		return Variable{}, false, nil
-	}
-	root, err := u.Root()
+// kin finds the variables of a unit that stand for one of the named ones. The entry with the name may not have the place: it may be a
+// declaration, or belong to the abstract form of a function that was inlined. Then an entry that refers to it as its specification or
+// origin has it.
+func kin(u *unit, named []entry) ([]entry, error) {
+	root, err := u.root()
 	if err != nil {
-		return Variable{}, false, err
+		return nil, err
 	}
-	for _, e := range named {
-		if e.Unit() != u {
-			continue
-		}
-		if v, ok, err := d.fixed(e, e, name); ok || err != nil {
-			return v, ok, err
-		}
-	}
-	for c, err := range root.Walk() {
+	var found []entry
+	for c, err := range root.walk() {
 		if err != nil {
-			return Variable{}, false, err
+			return nil, err
 		}
 		if c.Tag != dwarf.TagVariable {
 			continue
 		}
-		if to, ok := standsFor(c.Entry, named); ok {
-			if v, ok, err := d.fixed(c.Entry, to, name); ok || err != nil {
-				return v, ok, err
-			}
+		if to, ok := stem(c.entry); ok && slices.ContainsFunc(named, to.is) {
+			found = append(found, c.entry)
 		}
 	}
-	return Variable{}, false, nil
+	return found, nil
 }
 
-// definitions are those of the entries that are not mere declarations.
-func definitions(entries []die.Entry) []die.Entry {
-	return slices.DeleteFunc(entries, func(e die.Entry) bool { return e.Flag(dwarf.AttrDeclaration) })
+// stem is the entry that an entry leaves its name and type to.
+func stem(e entry) (entry, bool) {
+	for _, attr := range []dwarf.Attr{dwarf.AttrSpecification, dwarf.AttrAbstractOrigin} {
+		if to, ok, err := e.ref(attr); ok && err == nil {
+			return to, true
+		}
+	}
+	return entry{}, false
 }
 
-// variableElsewhere looks in all units for an entry that stands for one of the named ones in another unit: with -flto the names are in
-// the units of the sources and the places in units of their own. A reference to another unit is the offset, so that most units
-// are ruled out by their bytes.
-func (d *DWARF) variableElsewhere(named []die.Entry, name string) (Variable, bool, error) {
+// referable are those of a unit's entries that entries of other units may refer to: definitions, as -flto makes them, and all that dwz moved
+// to a unit of its own. A declaration in a source's unit is for that unit alone.
+func referable(u *unit, entries []entry) []entry {
+	root, err := u.root()
+	if err != nil || root.Tag == dwarf.TagPartialUnit {
+		return entries
+	}
+	return slices.DeleteFunc(entries, func(e entry) bool { return e.flag(dwarf.AttrDeclaration) })
+}
+
+// maxHops bounds the units that lie between a name and its place: with -flto the names are in the units of the sources and the places in
+// units of their own; with dwz the declarations are in units of their own.
+const maxHops = 3
+
+// kinElsewhere finds the variables of all units that stand for one of the named ones of another unit. A reference to another unit is an
+// offset, so that most units are ruled out by their bytes.
+func (d *DWARF) kinElsewhere(named []entry) ([]entry, error) {
 	var refs [][]byte
 	for _, e := range named {
-		refs = append(refs, uint32Bytes(d.data, e.Off()))
+		refs = append(refs, d.file.word(e.Offset))
 	}
-	for _, u := range d.data.Units() {
-		b, err := u.Peek(nil)
-		if err != nil {
-			return Variable{}, false, err
-		}
-		if !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(b, ref) }) {
+	var found []entry
+	for u := range d.file.units() {
+		if len(refs) <= maxNeedles && !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(u.raw(), ref) }) {
 			continue
 		}
-		if v, ok, err := d.variableIn(u, named, name); ok || err != nil {
-			return v, ok, err
+		more, err := kin(u, named)
+		if err != nil {
+			return nil, err
 		}
+		for _, e := range more {
+			if !slices.ContainsFunc(named, func(n entry) bool { return n.unit() == e.unit() }) {
+				found = append(found, e)
+			}
+		}
+	}
+	return found, nil
+}
+
+// fixed makes a Variable of the first of the entries that has a fixed address.
+func (d *DWARF) fixed(entries []entry, name string) (Variable, bool, error) {
+	for _, e := range entries {
+		addr, ok := e.address()
+		if !ok {
+			continue
+		}
+		v := Variable{Name: name, Addr: addr}
+		t, unit, err := d.typeOf(e)
+		v.Field, v.Unit = t.Field, unit
+		return v, err == nil, err
 	}
 	return Variable{}, false, nil
 }
 
-// fixed makes a Variable of the entry that has the address and the entry that has the type; ok is false if it has no fixed address.
-func (d *DWARF) fixed(place, typed die.Entry, name string) (Variable, bool, error) {
-	loc, ok := place.Attr(dwarf.AttrLocation)
-	if !ok {
-		return Variable{}, false, nil
+// typeOf is the type of a variable, and the name of the unit that says it. A structure that no unit defines leaves it empty: the
+// address is good all the same.
+func (d *DWARF) typeOf(e entry) (ctyp, string, error) {
+	unit := ""
+	if root, err := e.unit().root(); err == nil {
+		unit = root.name()
 	}
-	addr, ok := loc.FixedAddr()
-	if !ok {
-		return Variable{}, false, nil
-	}
-	v := Variable{Name: name, Addr: addr}
-	if root, err := typed.Unit().Root(); err == nil {
-		v.Unit = root.Name()
-	}
-	to, ok, err := typed.Ref(dwarf.AttrType)
-	if !ok { // the defining entry leaves out what its declaration says
-		if decl, more, derr := typed.Ref(dwarf.AttrSpecification); more && derr == nil {
-			to, ok, err = decl.Ref(dwarf.AttrType)
+	for range maxHops + 1 {
+		to, ok, err := e.ref(dwarf.AttrType)
+		if err != nil {
+			return ctyp{}, unit, err
 		}
-	}
-	if !ok || err != nil {
-		return Variable{}, false, err
-	}
-	t, err := d.resolve(to)
-	if errors.Is(err, ErrNoStruct) {
-		err = nil // of a structure that no unit defines: the address is good all the same
-	}
-	v.Field = t.Field
-	return v, true, err
-}
-
-// standsFor says which of the named entries an entry gives the place of.
-func standsFor(e die.Entry, named []die.Entry) (die.Entry, bool) {
-	for _, attr := range []dwarf.Attr{dwarf.AttrSpecification, dwarf.AttrAbstractOrigin} {
-		to, ok, err := e.Ref(attr)
-		if !ok || err != nil {
-			continue
-		}
-		for _, n := range named {
-			if n.Unit() == to.Unit() && n.Off() == to.Off() {
-				return n, true
+		if ok {
+			t, err := d.resolve(to)
+			if errors.Is(err, ErrNoStruct) {
+				err = nil
 			}
+			return t, unit, err
+		}
+		if e, ok = stem(e); !ok {
+			break
 		}
 	}
-	return die.Entry{}, false
+	return ctyp{}, unit, nil
 }
 
 // functionName is the name of a function, also of an instance whose abstract form has the name; "" if it is none.
-func functionName(e die.Entry) string {
+func functionName(e entry) string {
 	for range maxChain {
 		if e.Tag != dwarf.TagSubprogram && e.Tag != dwarf.TagInlinedSubroutine {
 			return ""
 		}
-		if name := e.Name(); name != "" {
+		if name := e.name(); name != "" {
 			return name
 		}
-		to, ok, err := e.Ref(dwarf.AttrAbstractOrigin)
+		to, ok, err := e.ref(dwarf.AttrAbstractOrigin)
 		if !ok {
-			to, ok, err = e.Ref(dwarf.AttrSpecification)
+			to, ok, err = e.ref(dwarf.AttrSpecification)
 		}
 		if !ok || err != nil {
 			return ""

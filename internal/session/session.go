@@ -51,7 +51,8 @@ type Session struct {
 	Notes []string
 
 	opts     Options
-	corefile string // path of the core
+	corefile string                        // path of the core
+	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
 	ram      map[string]*os.File
 
@@ -80,7 +81,7 @@ func (s *Session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Process = p
+	s.Process, s.held = p, p.Held
 	if want, have := p.Truncated(); have < want {
 		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
 	}
@@ -89,7 +90,7 @@ func (s *Session) open(ctx context.Context) error {
 		return err
 	}
 	for block, path := range s.opts.RAM {
-		f, err := os.Open(path)
+		f, err := openRegular(path)
 		if err != nil {
 			return fmt.Errorf("--ram %s: %w", block, err)
 		}
@@ -181,15 +182,15 @@ func (s *Session) SymbolFound(name string, a addr.HVA) {
 // build: a build-id that the core holds must be the file's. held reads the
 // file as far as the core holds it.
 func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
-	want, err := objfile.BuildIDFrom(held)
 	name := filepath.Join(s.opts.Sysroot, path)
 	if path == s.ExePath && s.Exe != nil {
 		name = s.Exe.Path()
 	}
-	f, openErr := os.Open(name)
-	if openErr != nil {
-		return nil, openErr
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, err
 	}
+	want, err := objfile.BuildIDFrom(held)
 	if err != nil { // no ELF file, or one without a build-id: nothing to compare
 		return f, nil
 	}
@@ -199,4 +200,17 @@ func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
 		return nil, fmt.Errorf("%s: its build-id is %v, the core's is %v: it was replaced since", name, have, want)
 	}
 	return f, nil
+}
+
+// openRegular opens a regular file and nothing else: to open a device may do
+// something, a FIFO would wait for a writer.
+func openRegular(name string) (*os.File, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	return os.Open(name)
 }

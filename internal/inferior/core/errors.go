@@ -27,6 +27,14 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("damaged core file: %s (at offset %#x)", e.Msg, e.Off)
 }
 
+// notCoreError is an [ErrNotCore] that says what the file is instead.
+type notCoreError struct{ msg string }
+
+func (e *notCoreError) Error() string        { return e.msg }
+func (e *notCoreError) Is(target error) bool { return target == ErrNotCore }
+
+func notCore(format string, args ...any) error { return &notCoreError{fmt.Sprintf(format, args...)} }
+
 // cutError is a file that ends inside the tables it begins with.
 func cutError(what string, need, size int64) error {
 	return &FormatError{size, fmt.Sprintf("cut inside its %s: it has %d bytes and needs %d before any memory comes; copy it again in full", what, size, need)}
@@ -61,5 +69,5 @@ func CheckMagic(r io.ReaderAt) error {
 			return m.err
 		}
 	}
-	return fmt.Errorf("not an ELF file, it begins with %q: name the core file of a QEMU process: %w", got[:min(n, 4)], ErrNotCore)
+	return notCore("not an ELF file, it begins with %q: name the core file of a QEMU process", got[:min(n, 4)])
 }
