@@ -10,3 +10,5 @@ require (
 	github.com/ulikunitz/xz v0.5.17
 	golang.org/x/sys v0.49.0
 )
+
+require github.com/anchore/go-lzo v0.1.1

@@ -16,16 +16,15 @@ const (
 	midDistance  = 16 << 10
 	maxDistance  = 48<<10 - 1
 
-	// tableBits is for big blocks, smallTableBits for those of up to
-	// smallBlock bytes: a table of 16 KiB stays in the first-level cache
-	// beside the page.
-	tableBits      = 14
-	smallTableBits = 12
-	smallBlock     = 8 << 10
+	// tableBits is the logarithm of the table's entries: 64 KiB, which stay in
+	// the second-level cache.
+	tableBits = 14
 
 	// skipShift is how fast the search gives up on data that does not repeat:
-	// after every 1<<skipShift bytes without a repeat the step grows by one.
-	skipShift = 5
+	// after every 1<<skipShift bytes without a repeat its step grows by one, up
+	// to maxSkip, so that what follows the noise is not missed.
+	skipShift = 4
+	maxSkip   = 64
 )
 
 // MaxCompressedSize is how long the stream of n bytes can become: an
@@ -81,18 +80,14 @@ func (e *Encoder) repeats(w *writer, src []byte) (anchor int) {
 	now := e.now
 	e.now = uint32(min(uint64(now)+uint64(len(src)), math.MaxUint32))
 
-	shift := 32 - tableBits
-	if len(src) <= smallBlock {
-		shift = 32 - smallTableBits
-	}
 	last := len(src) - 8 // the last position where a word can be read
 	for s := 0; s <= last; {
 		word := binary.LittleEndian.Uint32(src[s:])
-		slot := &e.table[hash(word, shift)]
+		slot := &e.table[hash(word)]
 		distance := int(now + uint32(s) - *slot)
 		*slot = now + uint32(s)
 		if distance > min(s, maxDistance) || binary.LittleEndian.Uint32(src[s-distance:]) != word {
-			s += 1 + (s-anchor)>>skipShift
+			s += min(1+(s-anchor)>>skipShift, maxSkip)
 			continue
 		}
 		from := s
@@ -103,14 +98,17 @@ func (e *Encoder) repeats(w *writer, src []byte) (anchor int) {
 		w.literals(src, anchor, from)
 		w.repeat(distance, end-from)
 		s, anchor = end, end
+		if s <= last {
+			// What begins just before the end is often seen again: a structure
+			// whose last field differs, say.
+			e.table[hash(binary.LittleEndian.Uint32(src[s-2:]))] = now + uint32(s-2)
+		}
 	}
 	return anchor
 }
 
-// hash puts four bytes into a number of 32-shift bits.
-func hash(word uint32, shift int) uint32 {
-	return word * 0x9e3779b1 >> shift & (1<<tableBits - 1)
-}
+// hash is the slot of the table for four bytes.
+func hash(word uint32) uint32 { return word * 0x9e3779b1 >> (32 - tableBits) }
 
 // same counts the bytes that a and b, which is the longer, begin with alike.
 func same(a, b []byte) int {
