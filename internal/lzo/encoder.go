@@ -27,14 +27,14 @@ const (
 	maxSkip   = 64
 )
 
-// MaxCompressedSize is how long the stream of n bytes can become: an
-// instruction for literals after every few repeats of four bytes, or one byte
-// per 255 literals, and what begins and ends the stream. The size is rounded
-// up generously so that the encoder may write in words.
+// MaxCompressedSize is the room that Compress wants for the stream of n bytes.
+// No stream is as long: at worst 19 literals, which take two bytes more, come
+// before every repeat of four bytes, which saves one: one byte more in 23. The
+// rest lets the encoder write in words.
 func MaxCompressedSize(n int) int { return n + n/16 + 64 }
 
 // Compress appends the stream of src to dst and returns it. It has an
-// [Encoder] from a pool; who has many blocks keeps one of his own.
+// [Encoder] from a pool; whoever has many blocks keeps an own one.
 func Compress(dst, src []byte) []byte {
 	e := encoders.Get().(*Encoder)
 	defer encoders.Put(e)
