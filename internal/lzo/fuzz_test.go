@@ -36,12 +36,21 @@ func FuzzDecompress(f *testing.F) {
 			if n != m || !bytes.Equal(buffer[:n], theirs[:m]) {
 				t.Fatalf("%d bytes, go-lzo has %d, or others", n, m)
 			}
-		case err == nil:
+		case err == nil && commonEnd(stream, buffer[:room]):
 			t.Fatalf("%d bytes, go-lzo says %v", n, failure)
+		case err == nil: // go-lzo takes no other end marker than the common one; liblzo2 and we do, as TestVerdicts shows
 		case failure == nil:
 			t.Fatalf("%v, go-lzo has %d bytes", err, m)
 		}
 	})
+}
+
+// commonEnd reports whether the last instruction of a stream is 11 00 00.
+func commonEnd(stream, dst []byte) bool {
+	before, ok := bytes.CutSuffix(stream, []byte(end))
+	_, err := Decompress(dst, before)
+	var corrupt *CorruptError
+	return ok && errors.As(err, &corrupt) && corrupt.Off == len(before)
 }
 
 // guarded is go-lzo's Decompress; its panics are errors.

@@ -15,6 +15,8 @@ var vectors = []struct {
 	ours               bool // the encoder writes it like this
 }{
 	{"empty", end, "", true},
+	// 10 = 0001 0 000 with 05: length 2+7+5; 01 00: S 1. Only the distance tells the end.
+	{"unusual end", "\x12a\x10\x05\x01\x00", "a", false},
 	{"one literal", "\x12a" + end, "a", true},                     // 12 = 17+1
 	{"three literals", "\x14abc" + end, "abc", true},              // 14 = 17+3
 	{"four literals", "\x15abcd" + end, "abcd", true},             // 15 = 17+4: they count as many
