@@ -9,13 +9,14 @@ import (
 
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
+	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
 
 // Formats are the formats a dump can have.
-var Formats = dump.Table{vmcore.Format{}}
+var Formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
 
 var dumpCommand = Command{
 	Name:    "dump-guest-memory",
