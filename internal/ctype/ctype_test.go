@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,6 +148,156 @@ func TestSupplementaryMissing(t *testing.T) {
 	}
 	if failed == 0 {
 		t.Error("nothing was in the supplementary file")
+	}
+}
+
+// Several goroutines may ask at once, of a File and of the DWARF that reads it.
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	exe := compile(t, dir, "prog", "-g", "-O2")
+	objtest.Split(t, exe, filepath.Join(dir, "prog.debug"), true)
+	f, err := objfile.Open(exe, objfile.Options{DebugDirs: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := ctype.FromDWARF(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for _, name := range []string{"Everything", "View", "node", "hidden"} {
+				if s, err := d.Struct(name); err != nil || s.Size == 0 {
+					t.Errorf("%s: %+v, %v", name, s, err)
+				} else if name == "Everything" && !s.Has("segs[2].base") {
+					t.Error("Everything has no segs[2].base")
+				}
+			}
+			if _, err := f.Lookup("everything"); err != nil {
+				t.Error(err)
+			}
+			if _, err := d.Variable("realize", "state"); err != nil {
+				t.Error(err)
+			}
+			f.SymbolAt(f.Header().Entry)
+			f.Describe()
+		})
+	}
+	wg.Wait()
+}
+
+// unusual is debug information that gcc does not write: names by index as clang has them; a structure whose name is not its first
+// attribute; a member of a structure that is only declared in its unit and complete in the next; a variable whose name, definition and
+// place lie in three units.
+const unusual = `
+	.data
+target:	.quad 1
+	.section .debug_abbrev,"",@progbits
+	.uleb128 1; .uleb128 0x11; .byte 1; .uleb128 0x72; .uleb128 0x17; .uleb128 0x73; .uleb128 0x17; .byte 0,0 # unit: str_offsets_base, addr_base
+	.uleb128 2; .uleb128 0x13; .byte 1; .uleb128 0x03; .uleb128 0x25; .uleb128 0x0b; .uleb128 0x0b; .byte 0,0 # structure: name strx1, byte_size data1
+	.uleb128 3; .uleb128 0x0d; .byte 0; .uleb128 0x03; .uleb128 0x25; .uleb128 0x49; .uleb128 0x13; .uleb128 0x38; .uleb128 0x0b; .byte 0,0 # member: name, type, place
+	.uleb128 4; .uleb128 0x13; .byte 0; .uleb128 0x03; .uleb128 0x0e; .uleb128 0x3c; .uleb128 0x19; .byte 0,0 # structure: name strp, declaration
+	.uleb128 5; .uleb128 0x24; .byte 0; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x3e; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x08; .byte 0,0 # base type: size, encoding, name string
+	.uleb128 6; .uleb128 0x34; .byte 0; .uleb128 0x03; .uleb128 0x25; .uleb128 0x49; .uleb128 0x13; .uleb128 0x02; .uleb128 0x18; .byte 0,0 # variable: name, type, location
+	.byte 0
+abbrev2: .uleb128 1; .uleb128 0x11; .byte 1; .byte 0,0
+	.uleb128 2; .uleb128 0x13; .byte 1; .uleb128 0x0b; .uleb128 0x07; .uleb128 0x03; .uleb128 0x0e; .byte 0,0 # structure: byte_size data8, then name strp
+	.uleb128 3; .uleb128 0x0d; .byte 0; .uleb128 0x03; .uleb128 0x08; .uleb128 0x49; .uleb128 0x13; .uleb128 0x38; .uleb128 0x0b; .byte 0,0
+	.uleb128 5; .uleb128 0x24; .byte 0; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x3e; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x08; .byte 0,0
+	.byte 0
+abbrev3: .uleb128 1; .uleb128 0x3c; .byte 1; .byte 0,0 # partial unit
+	.uleb128 2; .uleb128 0x34; .byte 0; .uleb128 0x03; .uleb128 0x08; .uleb128 0x49; .uleb128 0x13; .uleb128 0x3c; .uleb128 0x19; .byte 0,0 # variable: name, type, declaration
+	.uleb128 3; .uleb128 0x34; .byte 0; .uleb128 0x47; .uleb128 0x10; .byte 0,0 # variable: specification ref_addr
+	.uleb128 4; .uleb128 0x34; .byte 0; .uleb128 0x31; .uleb128 0x10; .uleb128 0x02; .uleb128 0x18; .byte 0,0 # variable: abstract_origin ref_addr, location
+	.uleb128 5; .uleb128 0x24; .byte 0; .uleb128 0x0b; .uleb128 0x0b; .uleb128 0x3e; .uleb128 0x0b; .uleb128 0x03; .uleb128 0x08; .byte 0,0
+	.uleb128 6; .uleb128 0x11; .byte 1; .byte 0,0 # unit
+	.byte 0
+	.section .debug_info,"",@progbits
+u1:	.long e1-f1
+f1:	.short 5; .byte 1; .byte 8; .long 0
+	.uleb128 1; .long strbase; .long addrbase
+	.uleb128 2; .byte 0; .byte 16                       # indexed
+	.uleb128 3; .byte 1; .long int1-u1; .byte 8         # .value
+	.byte 0
+	.uleb128 2; .byte 2; .byte 40                       # outer
+	.uleb128 3; .byte 3; .long decl-u1; .byte 16        # .inner
+	.byte 0
+decl:	.uleb128 4; .long late
+int1:	.uleb128 5; .byte 4; .byte 5; .asciz "int"
+	.uleb128 6; .byte 4; .long int1-u1; .uleb128 2; .byte 0xa1; .uleb128 1
+	.byte 0
+e1:
+u2:	.long e2-f2
+f2:	.short 5; .byte 1; .byte 8; .long abbrev2
+	.uleb128 1
+	.uleb128 2; .quad 24; .long late
+	.uleb128 3; .asciz "x"; .long int2-u2; .byte 20
+	.byte 0
+int2:	.uleb128 5; .byte 4; .byte 5; .asciz "int"
+	.byte 0
+e2:
+u3:	.long e3-f3
+f3:	.short 5; .byte 3; .byte 8; .long abbrev3
+	.uleb128 1
+hop1:	.uleb128 2; .asciz "hopper"; .long int3-u3
+int3:	.uleb128 5; .byte 8; .byte 5; .asciz "long"
+	.byte 0
+e3:	.long e4-f4
+f4:	.short 5; .byte 1; .byte 8; .long abbrev3
+	.uleb128 6
+hop2:	.uleb128 3; .long hop1
+	.byte 0
+e4:	.long e5-f5
+f5:	.short 5; .byte 1; .byte 8; .long abbrev3
+	.uleb128 6
+	.uleb128 4; .long hop2; .uleb128 9; .byte 3; .quad target
+	.byte 0
+e5:
+	.section .debug_str_offsets,"",@progbits
+	.long 4+20; .short 5, 0
+strbase: .long s0, s1, s2, s3, s4
+	.section .debug_addr,"",@progbits
+	.long 4+16; .short 5; .byte 8, 0
+addrbase: .quad 0x1111, target
+	.section .debug_str,"MS",@progbits,1
+s0:	.asciz "indexed"
+s1:	.asciz "value"
+s2:	.asciz "outer"
+s3:	.asciz "inner"
+s4:	.asciz "variable"
+late:	.asciz "late"
+`
+
+func TestUnusual(t *testing.T) {
+	exe := objtest.Assemble(t, t.TempDir(), "prog", unusual)
+	d := open(t, exe, objfile.Options{})
+	for _, c := range []struct {
+		name   string
+		size   uint64
+		path   string
+		offset uint64
+	}{
+		{"late", 24, "x", 20},
+		{"indexed", 16, "value", 8},
+		{"outer", 40, "inner", 16},
+		{"outer", 40, "inner.x", 36},
+	} {
+		s, err := d.Struct(c.name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if f, err := s.Field(c.path); err != nil || f.Offset != c.offset || s.Size != c.size {
+			t.Errorf("%s.%s at %d of %d, %v; want %d of %d", c.name, c.path, f.Offset, s.Size, err, c.offset, c.size)
+		}
+	}
+	want := objtest.Symbols(t, exe)["target"]
+	for name, typ := range map[string]string{"variable": "int", "hopper": "long"} {
+		if v, err := d.Variable("", name); err != nil || v.Addr != want || v.Type != typ {
+			t.Errorf("%s: %+v, %v; want one of type %s at %#x", name, v, err, typ, want)
+		}
 	}
 }
 

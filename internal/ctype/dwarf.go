@@ -12,7 +12,8 @@ import (
 )
 
 // DWARF is a Layouts read from debug information, and finds variables there. Nothing is indexed: a name is searched for when it
-// is asked for, first in the units that answered before. The methods may be called from several goroutines.
+// is asked for, first in the units that answered before. DWARF 2 to 5 as gcc, clang, dwz and linkers leave it; split DWARF (.dwo
+// files) is not read. The methods may be called from several goroutines.
 type DWARF struct {
 	path   string    // of the file with the DWARF
 	data   *die.Data // of that file; its supplement is data.Sup

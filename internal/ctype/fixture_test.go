@@ -2,7 +2,6 @@ package ctype_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,6 +57,7 @@ typedef struct Everything {
 	char last;
 } Everything;
 struct big { char pad[100000]; uint64_t far; };
+extern struct packed packed;
 `
 	viewH = `
 struct View { unsigned ref; Range *ranges; unsigned nr; };
@@ -206,6 +206,7 @@ var variables = []struct{ function, name, symbol string }{
 	{"", "everything", "everything"},
 	{"", "hidden", "hidden"},
 	{"", "sink", "sink"},
+	{"", "packed", "packed"},
 	{"", "file_static", "file_static"},
 	{"inlined", "in_inlined", "in_inlined."},
 	{"realize", "in_block", "in_block."},
@@ -251,12 +252,5 @@ func checkVariables(t *testing.T, d *ctype.DWARF, syms map[string]uint64) {
 	}
 	if a.Target != "Everything" || !strings.Contains(a.Type, "volatile") {
 		t.Errorf("realize::state: type %q, target %q", a.Type, a.Target)
-	}
-}
-
-func remove(t testing.TB, path string) {
-	t.Helper()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -10,15 +10,24 @@ import (
 // may is seen from its raw bytes, without reading its entries: a name stands there in full, or as the offset of its string.
 //
 // wanted is asked of the entries that seem to begin at such a place. Units in which it wants one are visited at once; those
-// where the name is met in another way after all others. So a structure that a thousand units only declare costs little.
+// where the name is met in another way after all others. So a structure that a thousand units only declare costs little. A unit
+// that cannot be read is an error only if no other one answers.
 // The caller holds d.mu.
 func (d *DWARF) search(name string, wanted func(die.Entry) bool, visit func(*die.Unit) (bool, error)) error {
 	if name == "" {
 		return nil
 	}
+	var damaged error // the first, for want of an answer
+	try := func(u *die.Unit) bool {
+		done, err := visit(u)
+		if err != nil && damaged == nil {
+			damaged = err
+		}
+		return done && err == nil
+	}
 	for _, u := range d.known {
-		if done, err := visit(u); done || err != nil {
-			return err
+		if try(u) {
+			return nil
 		}
 	}
 	files := []*die.Data{d.data}
@@ -51,29 +60,27 @@ func (d *DWARF) search(name string, wanted func(die.Entry) bool, visit func(*die
 				later = append(later, u)
 				continue
 			}
-			if done, err := d.visit(u, visit); done || err != nil {
-				return err
+			if try(u) {
+				d.remember(u)
+				return nil
 			}
 		}
 	}
 	for _, u := range later {
-		if done, err := d.visit(u, visit); done || err != nil {
-			return err
+		if try(u) {
+			d.remember(u)
+			return nil
 		}
 	}
-	return nil
+	return damaged
 }
 
 // maxKnown bounds the units that are asked first.
 const maxKnown = 8
 
-// visit visits a unit, and remembers it if it answered.
-func (d *DWARF) visit(u *die.Unit, visit func(*die.Unit) (bool, error)) (bool, error) {
-	done, err := visit(u)
-	if done && err == nil {
-		d.known = append([]*die.Unit{u}, d.known[:min(len(d.known), maxKnown-1)]...)
-	}
-	return done, err
+// remember puts a unit that answered before the others.
+func (d *DWARF) remember(u *die.Unit) {
+	d.known = append([]*die.Unit{u}, d.known[:min(len(d.known), maxKnown-1)]...)
 }
 
 // anyWanted reads entries that begin just before the places, if they do begin there, and says whether one has the name and is

@@ -28,17 +28,26 @@ func (d *DWARF) Variable(function, name string) (Variable, error) {
 	var placeless []die.Entry
 	err := d.search(name, isVariable, func(u *die.Unit) (bool, error) {
 		named, err := namedIn(u, function, name)
+		if err != nil || named == nil {
+			return false, err
+		}
+		more, err := kin(u, named)
 		if err != nil {
 			return false, err
 		}
-		v, found, err = d.variableIn(u, named, name)
-		if !found {
-			placeless = append(placeless, definitions(named)...)
+		named = append(named, more...)
+		if v, found, err = d.fixed(named, name); !found {
+			placeless = append(placeless, referable(u, named)...)
 		}
 		return found, err
 	})
-	if err == nil && !found && placeless != nil {
-		v, found, err = d.variableElsewhere(placeless, name)
+	for range maxHops {
+		if err != nil || found || placeless == nil {
+			break
+		}
+		if placeless, err = d.kinElsewhere(placeless); err == nil {
+			v, found, err = d.fixed(placeless, name)
+		}
 	}
 	if err == nil && !found {
 		err = ErrNoVariable
@@ -78,113 +87,125 @@ func namedIn(u *die.Unit, function, name string) ([]die.Entry, error) {
 	return named, nil
 }
 
-// variableIn gives the place of one of the named entries. The entry with the name may not have it: it may be a declaration, or belong
-// to the abstract form of a function that was inlined. Then another entry that names it as its specification or origin does.
-func (d *DWARF) variableIn(u *die.Unit, named []die.Entry, name string) (Variable, bool, error) {
-	if len(named) == 0 {
-		return Variable{}, false, nil
-	}
+// kin finds the variables of a unit that stand for one of the named ones. The entry with the name may not have the place: it may be a
+// declaration, or belong to the abstract form of a function that was inlined. Then an entry that refers to it as its specification or
+// origin has it.
+func kin(u *die.Unit, named []die.Entry) ([]die.Entry, error) {
 	root, err := u.Root()
 	if err != nil {
-		return Variable{}, false, err
+		return nil, err
 	}
-	for _, e := range named {
-		if e.Unit() != u {
-			continue
-		}
-		if v, ok, err := d.fixed(e, e, name); ok || err != nil {
-			return v, ok, err
-		}
-	}
+	var found []die.Entry
 	for c, err := range root.Walk() {
 		if err != nil {
-			return Variable{}, false, err
+			return nil, err
 		}
 		if c.Tag != dwarf.TagVariable {
 			continue
 		}
-		if to, ok := standsFor(c.Entry, named); ok {
-			if v, ok, err := d.fixed(c.Entry, to, name); ok || err != nil {
-				return v, ok, err
-			}
+		if to, ok := stem(c.Entry); ok && slices.ContainsFunc(named, func(n die.Entry) bool { return n.Unit() == to.Unit() && n.Off() == to.Off() }) {
+			found = append(found, c.Entry)
 		}
 	}
-	return Variable{}, false, nil
+	return found, nil
 }
 
-// definitions are those of the entries that are not mere declarations.
-func definitions(entries []die.Entry) []die.Entry {
+// stem is the entry that an entry leaves its name and type to.
+func stem(e die.Entry) (die.Entry, bool) {
+	for _, attr := range []dwarf.Attr{dwarf.AttrSpecification, dwarf.AttrAbstractOrigin} {
+		if to, ok, err := e.Ref(attr); ok && err == nil {
+			return to, true
+		}
+	}
+	return die.Entry{}, false
+}
+
+// referable are those of a unit's entries that entries of other units may refer to: definitions, as -flto makes them, and all that dwz moved
+// to a unit of its own. A declaration in a source's unit is for that unit alone.
+func referable(u *die.Unit, entries []die.Entry) []die.Entry {
+	root, err := u.Root()
+	if err != nil || root.Tag == dwarf.TagPartialUnit {
+		return entries
+	}
 	return slices.DeleteFunc(entries, func(e die.Entry) bool { return e.Flag(dwarf.AttrDeclaration) })
 }
 
-// variableElsewhere looks in all units for an entry that stands for one of the named ones in another unit: with -flto the names are in
-// the units of the sources and the places in units of their own. A reference to another unit is the offset, so that most units
-// are ruled out by their bytes.
-func (d *DWARF) variableElsewhere(named []die.Entry, name string) (Variable, bool, error) {
+// maxHops bounds the units that lie between a name and its place: with -flto the names are in the units of the sources and the places in
+// units of their own; with dwz the declarations are in units of their own.
+const maxHops = 3
+
+// kinElsewhere finds the variables of all units that stand for one of the named ones of another unit. A reference to another unit is an
+// offset, so that most units are ruled out by their bytes.
+func (d *DWARF) kinElsewhere(named []die.Entry) ([]die.Entry, error) {
 	var refs [][]byte
 	for _, e := range named {
 		refs = append(refs, uint32Bytes(d.data, e.Off()))
 	}
+	var found []die.Entry
 	for _, u := range d.data.Units() {
 		b, err := u.Peek(nil)
 		if err != nil {
-			return Variable{}, false, err
+			return nil, err
 		}
-		if !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(b, ref) }) {
+		if len(refs) <= maxNeedles && !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(b, ref) }) {
 			continue
 		}
-		if v, ok, err := d.variableIn(u, named, name); ok || err != nil {
-			return v, ok, err
+		more, err := kin(u, named)
+		if err != nil {
+			return nil, err
 		}
+		for _, e := range more {
+			if !slices.ContainsFunc(named, func(n die.Entry) bool { return n.Unit() == e.Unit() }) {
+				found = append(found, e)
+			}
+		}
+	}
+	return found, nil
+}
+
+// fixed makes a Variable of the first of the entries that has a fixed address.
+func (d *DWARF) fixed(entries []die.Entry, name string) (Variable, bool, error) {
+	for _, e := range entries {
+		loc, ok := e.Attr(dwarf.AttrLocation)
+		if !ok {
+			continue
+		}
+		addr, ok := loc.FixedAddr()
+		if !ok {
+			continue
+		}
+		v := Variable{Name: name, Addr: addr}
+		t, unit, err := d.typeOf(e)
+		v.Field, v.Unit = t.Field, unit
+		return v, err == nil, err
 	}
 	return Variable{}, false, nil
 }
 
-// fixed makes a Variable of the entry that has the address and the entry that has the type; ok is false if it has no fixed address.
-func (d *DWARF) fixed(place, typed die.Entry, name string) (Variable, bool, error) {
-	loc, ok := place.Attr(dwarf.AttrLocation)
-	if !ok {
-		return Variable{}, false, nil
+// typeOf is the type of a variable, and the name of the unit that says it. A structure that no unit defines leaves it empty: the
+// address is good all the same.
+func (d *DWARF) typeOf(e die.Entry) (ctyp, string, error) {
+	unit := ""
+	if root, err := e.Unit().Root(); err == nil {
+		unit = root.Name()
 	}
-	addr, ok := loc.FixedAddr()
-	if !ok {
-		return Variable{}, false, nil
-	}
-	v := Variable{Name: name, Addr: addr}
-	if root, err := typed.Unit().Root(); err == nil {
-		v.Unit = root.Name()
-	}
-	to, ok, err := typed.Ref(dwarf.AttrType)
-	if !ok { // the defining entry leaves out what its declaration says
-		if decl, more, derr := typed.Ref(dwarf.AttrSpecification); more && derr == nil {
-			to, ok, err = decl.Ref(dwarf.AttrType)
+	for range maxHops + 1 {
+		to, ok, err := e.Ref(dwarf.AttrType)
+		if err != nil {
+			return ctyp{}, unit, err
 		}
-	}
-	if !ok || err != nil {
-		return Variable{}, false, err
-	}
-	t, err := d.resolve(to)
-	if errors.Is(err, ErrNoStruct) {
-		err = nil // of a structure that no unit defines: the address is good all the same
-	}
-	v.Field = t.Field
-	return v, true, err
-}
-
-// standsFor says which of the named entries an entry gives the place of.
-func standsFor(e die.Entry, named []die.Entry) (die.Entry, bool) {
-	for _, attr := range []dwarf.Attr{dwarf.AttrSpecification, dwarf.AttrAbstractOrigin} {
-		to, ok, err := e.Ref(attr)
-		if !ok || err != nil {
-			continue
-		}
-		for _, n := range named {
-			if n.Unit() == to.Unit() && n.Off() == to.Off() {
-				return n, true
+		if ok {
+			t, err := d.resolve(to)
+			if errors.Is(err, ErrNoStruct) {
+				err = nil
 			}
+			return t, unit, err
+		}
+		if e, ok = stem(e); !ok {
+			break
 		}
 	}
-	return die.Entry{}, false
+	return ctyp{}, unit, nil
 }
 
 // functionName is the name of a function, also of an instance whose abstract form has the name; "" if it is none.

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"path/filepath"
 	"testing"
 
 	"guestcore/internal/die"
@@ -36,13 +35,10 @@ func source(sections map[string][]byte) die.Source {
 	}
 }
 
-// assemble makes an object of assembler source, links it, and reads its DWARF sections with debug/elf.
+// assemble links assembler source and reads its DWARF sections with debug/elf.
 func assemble(t *testing.T, text string) map[string][]byte {
 	t.Helper()
-	dir := t.TempDir()
-	exe := filepath.Join(dir, "prog")
-	objtest.Run(t, "gcc", "-nostdlib", "-static", "-Wl,-e,0", "-o", exe, objtest.Write(t, filepath.Join(dir, "prog.s"), text))
-	f, err := elf.Open(exe)
+	f, err := elf.Open(objtest.Assemble(t, t.TempDir(), "prog", text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ func TestDebugFileFound(t *testing.T) {
 		{"debuglink beside", "home/prog.debug", "debuglink", objfile.Options{DebugDirs: []string{"d1"}}},
 		{"debuglink in .debug", "home/.debug/prog.debug", "debuglink", objfile.Options{DebugDirs: []string{"d1"}}},
 		{"debuglink under a debug directory", "d1/HOME/prog.debug", "debuglink", objfile.Options{DebugDirs: []string{"d1"}}},
+		{"debuglink of the program's own name", "d1/HOME/prog", "debuglink", objfile.Options{DebugDirs: []string{"d1"}}},
 		{"debuglink of another name", "home/.debug/other.debug", "", objfile.Options{DebugDirs: []string{"d1"}}},
 		{"debuginfod cache", "cache/IDHEX/debuginfo", "debuginfod cache", objfile.Options{DebugDirs: []string{"d1"}, Cache: "cache"}},
 	} {
@@ -37,7 +38,7 @@ func TestDebugFileFound(t *testing.T) {
 			id := objtest.BuildID(t, exe)
 			path := strings.NewReplacer("IDHEX", id, "ID", objtest.BuildIDPath("", id), "HOME", home).Replace(c.path)
 			path = filepath.Join(root, path)
-			temp := filepath.Join(root, "temp", "prog.debug") // the link has the base name only
+			temp := filepath.Join(root, "temp", strings.Replace(filepath.Base(path), "other", "prog", 1)) // the link has the base name only
 			objtest.Split(t, exe, temp, true)
 			objtest.Write(t, path, "")
 			if err := os.Rename(temp, path); err != nil {

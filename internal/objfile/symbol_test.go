@@ -1,6 +1,7 @@
 package objfile_test
 
 import (
+	"debug/elf"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,7 @@ func TestLookup(t *testing.T) {
 		{"debug file", stripped, withDebug, "exported", ".debug .symtab"},
 		{"bare", bare, nowhere(t), "exported", "bare .dynsym"},
 		{"bare", bare, nowhere(t), "hidden", ""},
+		{"bare", bare, nowhere(t), "__libc_start_main", ""}, // undefined there
 		{"mini", mini, nowhere(t), "exported", "mini .dynsym"},
 		{"mini", mini, nowhere(t), "hidden", "mini .gnu_debugdata"},
 		{"mini beside a debug file", mini, withDebug, "hidden", ".debug .symtab"},
@@ -65,12 +67,27 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: %q: %+v, %v; want %#x from %s", c.form, c.symbol, s, err, syms[c.symbol], c.from)
 		}
 	}
+	if p := open(t, mini, withDebug).Describe(); strings.Contains(strings.Join(p.Symbols, " "), ".gnu_debugdata") {
+		t.Errorf("mini beside a debug file: tables %q; .gnu_debugdata is for want of a better", p.Symbols)
+	}
 	f := open(t, exe, nowhere(t))
 	if s, err := f.LookupStatic("cxx", "counter"); err != nil || s.Value != syms[counter] {
 		t.Errorf("static counter: %+v, %v; nm says %s is at %#x", s, err, counter, syms[counter])
 	}
 	if _, err := f.LookupStatic("cxx", "count"); !errors.Is(err, objfile.ErrNoSymbol) {
 		t.Errorf("static count: %v; want ErrNoSymbol", err)
+	}
+}
+
+// A global symbol goes before a local one of the same name, which comes first in the table.
+func TestLookupGlobal(t *testing.T) {
+	exe := objtest.Compile(t, t.TempDir(), "prog", map[string]string{
+		"a.c": "static int twice = 1; int main(void) { return twice++; }",
+		"b.c": "int twice = 2;",
+	})
+	s, err := open(t, exe, nowhere(t)).Lookup("twice")
+	if want := objtest.Symbols(t, exe, "-g")["twice"]; err != nil || s.Value != want || s.Bind != elf.STB_GLOBAL {
+		t.Errorf("twice: %+v, %v; want the global one at %#x", s, err, want)
 	}
 }
 

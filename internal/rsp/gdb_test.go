@@ -288,7 +288,7 @@ func TestGDBInterruptsMonitor(t *testing.T) {
 				}
 				g := startGDB(t)
 				g.command("target remote "+at, `in \?\?`)
-				for range 3 {
+				for range 2 {
 					g.send("monitor " + command + "\n")
 					<-target.waiting
 					time.Sleep(300 * time.Millisecond)

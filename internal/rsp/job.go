@@ -3,6 +3,7 @@ package rsp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"guestcore/internal/rsp/wire"
@@ -23,7 +24,7 @@ const (
 // Causes of a job's cancellation.
 var (
 	errInterrupted = errors.New("interrupted")
-	errNotHeard    = errors.New("interrupted: gdb did not answer for 0.7 seconds")
+	errNotHeard    = fmt.Errorf("interrupted: gdb did not answer for %v", ackWithin)
 	errSuperseded  = errors.New("interrupted: gdb asked for something else")
 	errHungUp      = errors.New("interrupted: gdb has left")
 )

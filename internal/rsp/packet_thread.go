@@ -26,7 +26,7 @@ type selection struct {
 
 func parseSelect(args string) (selection, error) {
 	if args == "" {
-		return selection{}, fmt.Errorf("H without an operation")
+		return selection{}, fmt.Errorf("no operation in packet H")
 	}
 	id, err := parseThreadID(args[1:])
 	return selection{args[0], id}, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -60,7 +61,8 @@ func Serve(ctx context.Context, conn io.ReadWriteCloser, t Target, o Options) er
 
 // hangup is nil for the ways in which a client leaves.
 func hangup(err error) error {
-	for _, left := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+	for _, left := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE,
+		io.ErrClosedPipe, net.ErrClosed, os.ErrClosed} {
 		if errors.Is(err, left) {
 			return nil
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -112,6 +113,7 @@ func (s slowTarget) ReadMemory(t rsp.TID, p []byte, addr uint64) (int, error) {
 // A slow answer is announced, and a client that loses its patience and asks
 // again, and again, gets one answer to each question.
 func TestSlowAnswer(t *testing.T) {
+	t.Parallel()
 	c := connect(t, slowTarget{newBare(), 2500 * time.Millisecond}, rsp.Options{})
 	if err := c.Send("m10000,1"); err != nil {
 		t.Fatal(err)
@@ -181,4 +183,47 @@ func waitFor(t *testing.T, limit time.Duration, done func() bool) {
 			t.Fatalf("not within %v", limit)
 		}
 	}
+}
+
+// BenchmarkRead is gdb's way to read memory, but for gdb.
+func BenchmarkRead(b *testing.B) {
+	for _, bm := range []struct{ name, request string }{
+		{"m data", "m0,10000"},
+		{"m zeros", "m100000,10000"},
+		{"x data", "x0,10000"},
+		{"x zeros", "x100000,10000"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			ours, theirs := net.Pipe()
+			served := make(chan error, 1)
+			go func() { served <- rsp.Serve(context.Background(), theirs, newFlat(), rsp.Options{}) }()
+			c := rsptest.NewClient(ours)
+			defer func() {
+				c.Close()
+				<-served
+			}()
+			b.SetBytes(0x10000)
+			for b.Loop() {
+				if _, err := c.Ask(bm.request); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// flat is a target with 1 MiB of noise and 1 MiB of zeros.
+type flat struct {
+	*bare
+	mem []byte
+}
+
+func newFlat() flat {
+	mem := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{}).Read(mem[:1<<20])
+	return flat{newBare(), mem}
+}
+
+func (f flat) ReadMemory(_ rsp.TID, p []byte, addr uint64) (int, error) {
+	return copy(p, f.mem[min(addr, uint64(len(f.mem))):]), nil
 }

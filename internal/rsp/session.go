@@ -39,8 +39,11 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, t Target, o Option
 		disabled: o.DisablePackets,
 		client:   map[string]bool{},
 		files:    map[int]File{},
-		current:  stop(t).thread,
 	}
+	guard(s.log, func() error {
+		s.current = stop(t).thread
+		return nil
+	})
 	s.link = newLink(conn, o.Trace)
 	return s
 }
@@ -48,7 +51,7 @@ func newSession(ctx context.Context, conn io.ReadWriteCloser, t Target, o Option
 func (s *session) close() {
 	s.link.close()
 	for _, f := range s.files {
-		f.Close()
+		guard(s.log, f.Close)
 	}
 }
 

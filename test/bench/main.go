@@ -194,7 +194,7 @@ func (b *bench) firstAnswer(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer client.Close()
-	if err := client.Ask("qSupported"); err != nil {
+	if _, err := client.Ask("qSupported"); err != nil {
 		return 0, err
 	}
 	return time.Since(start), nil

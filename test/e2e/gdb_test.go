@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -81,9 +82,14 @@ func servePTY(t *testing.T, core string) string {
 func TestGDBFails(t *testing.T) {
 	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare)
 	server := serve(t, "", fixture.Core)
-	result := testkit.GDB(t, testkit.MinimalGDB(t), commands("target remote "+server.Address,
-		"monitor dump-guest-memory "+filepath.Join(t.TempDir(), "vmcore")+" aarch64-le", "echo not reached")...)
-	if result.Status == 0 || !strings.Contains(result.Output, "aarch64-le") || !strings.Contains(result.Output, "x86_64") {
+	script := filepath.Join(t.TempDir(), "script")
+	lines := "set sysroot /\ntarget remote " + server.Address + "\nmonitor dump-guest-memory vmcore aarch64-le\necho not reached\n"
+	if err := os.WriteFile(script, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := testkit.GDB(t, testkit.MinimalGDB(t), "-x", script)
+	if result.Status == 0 || !strings.Contains(result.Output, "aarch64-le") || !strings.Contains(result.Output, "x86_64") ||
+		strings.Contains(result.Output, "not reached") {
 		t.Errorf("status %d:\n%s", result.Status, result.Output)
 	}
 }
@@ -103,10 +109,11 @@ func TestGDBSeesTheProcess(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			fixture := testkit.Boot(t, test.qemu, rig.Bare)
 			gdb := testkit.MinimalGDB(t)
-			var marked []string
+			var marked []string // each command behind a line that names it
 			for _, line := range test.ask {
 				marked = append(marked, "echo == "+line+`\n`, line)
 			}
+			marked = append(marked, `echo == end\n`)
 			args := commands("file " + test.qemu.Exe)
 			native := testkit.GDB(t, gdb, append(append(args, "-ex", "core-file "+fixture.Core), commands(marked...)...)...)
 			remote := testkit.GDB(t, gdb, append(append(args, "-ex", "target remote "+serve(t, "", fixture.Core).Address),
@@ -124,7 +131,9 @@ func TestGDBSeesTheProcess(t *testing.T) {
 var (
 	nativeThread = regexp.MustCompile(`Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+)`)
 	remoteThread = regexp.MustCompile(`Thread \d+\.(\d+)(?: "[^"]*")?`)
-	blanks       = regexp.MustCompile(` +`)
+	// gdb 13 does not know the size of the processor's extended state in the cores of newer kernels.
+	nativeWarning = regexp.MustCompile("warning: Unexpected size of section `.reg-xstate/\\d+' in core file.\n")
+	blanks        = regexp.MustCompile(` +`)
 )
 
 // answer cuts the answer to one command out of gdb's output. gdb before 17 names a thread otherwise on a remote target,
@@ -136,6 +145,7 @@ func answer(t *testing.T, output, command string) string {
 		t.Fatalf("gdb did not come to %q:\n%s", command, output)
 	}
 	rest, _, _ = strings.Cut(rest, "\n== ")
+	rest = nativeWarning.ReplaceAllString(rest, "")
 	rest = nativeThread.ReplaceAllString(rest, "LWP $1$2")
 	rest = remoteThread.ReplaceAllString(rest, "LWP $1")
 	return blanks.ReplaceAllString(strings.TrimSpace(rest), " ")
@@ -161,7 +171,8 @@ func TestServeRefuses(t *testing.T) {
 	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare)
 	server := serve(t, "", fixture.Core)
 	t.Run("port in use", func(t *testing.T) {
-		refused(t, testkit.Guestcore(t, "serve", "--listen", server.Address, fixture.Core), server.Address, "in use")
+		_, port, _ := strings.Cut(server.Address, ":")
+		refused(t, testkit.Guestcore(t, "serve", "--listen", server.Address, fixture.Core), port, "in use", "--listen")
 	})
 	t.Run("not loopback", func(t *testing.T) {
 		refused(t, testkit.Guestcore(t, "serve", "--listen", "0.0.0.0:0", fixture.Core), "--allow-remote")
@@ -172,19 +183,16 @@ func TestServeRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer first.Close()
-		if err := first.Ask("qSupported"); err != nil {
-			t.Fatal(err)
-		}
-		second, err := server.Connect(t.Context())
+		supported, err := first.Ask("qSupported")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer second.Close()
-		if err := second.Ask("qSupported"); err == nil {
-			t.Error("the second client is served too")
+		result := testkit.GDB(t, testkit.MinimalGDB(t), commands("target remote "+server.Address)...)
+		if !strings.Contains(result.Output, "another gdb is connected") {
+			t.Errorf("a second gdb is not told so:\n%s", result.Output)
 		}
-		if err := first.Ask("qSupported"); err != nil {
-			t.Errorf("the first client is disturbed: %v", err)
+		if again, err := first.Ask("qSupported"); err != nil || again != supported {
+			t.Errorf("the first client is disturbed: %q, %v", again, err)
 		}
 	})
 }
@@ -202,7 +210,7 @@ func TestServeStarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := client.Ask("qSupported"); err != nil {
+		if _, err := client.Ask("qSupported"); err != nil {
 			t.Fatal(err)
 		}
 		took = time.Since(start)

@@ -37,6 +37,16 @@ func GDB(t testing.TB, gdb string, args ...string) rig.Result {
 	return Run(t, gdb, append([]string{"-nx", "-batch"}, args...)...)
 }
 
+// NeedsMount ends the test unless it may mount file systems in a namespace of its own.
+func NeedsMount(t testing.TB) {
+	t.Helper()
+	var err error
+	if result := Run(t, "unshare", "--mount", "true"); result.Status != 0 {
+		err = &rig.MissingError{What: "the right to mount", Run: "the tests as root, not in a chroot"}
+	}
+	need(t, struct{}{}, err)
+}
+
 // Program is the path of the tool under test, built from this tree.
 func Program(t testing.TB) string {
 	t.Helper()

@@ -51,6 +51,14 @@ func Compile(t testing.TB, dir, name string, sources map[string]string, flags ..
 	return exe
 }
 
+// Assemble makes the program dir/name of assembler source that need not run: debug information as no compiler at hand writes it.
+func Assemble(t testing.TB, dir, name, source string) string {
+	t.Helper()
+	exe := filepath.Join(dir, name)
+	Run(t, "gcc", "-nostdlib", "-static", "-Wl,-e,0", "-o", exe, Write(t, exe+".s", source))
+	return exe
+}
+
 // Split moves the debug information of exe into the file debug, as distributions do before they strip. The executable's .gnu_debuglink
 // names it if link is set.
 func Split(t testing.TB, exe, debug string, link bool) {

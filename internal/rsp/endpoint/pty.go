@@ -35,18 +35,37 @@ func OpenPty() (*Pty, error) {
 		return nil, fmt.Errorf("cannot open a pseudo-terminal: %w", err)
 	}
 	defer slave.Close() // for a client's leaving to be seen, it must be the last
+	polled, err := reopenPolled(master)
+	if err != nil {
+		return nil, fmt.Errorf("cannot set up %s: %w", slave.Name(), err)
+	}
 	p := &Pty{
-		master: master,
+		master: polled,
 		name:   slave.Name(),
 		free:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}
 	p.free <- struct{}{}
 	if err := makeRaw(slave); err != nil {
-		master.Close()
+		p.Close()
 		return nil, fmt.Errorf("cannot set up %s: %w", p.name, err)
 	}
 	return p, nil
+}
+
+// reopenPolled puts f, which it closes, under the runtime's poller: creack/pty
+// leaves it blocking, and then no deadline or Close would end a Read.
+func reopenPolled(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // makeRaw has bytes pass as they are, as cfmakeraw(3) does.

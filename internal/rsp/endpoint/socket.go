@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -105,6 +106,9 @@ func listenUnix(path string) (*Socket, error) {
 	ln, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on unix:%s: %w", path, cause(err))
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs // gdb may be in another folder
 	}
 	return &Socket{ln, path}, nil
 }

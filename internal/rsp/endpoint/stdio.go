@@ -12,7 +12,6 @@ import (
 // "target remote | COMMAND". Nothing else may be written to out.
 type Stdio struct {
 	stream *stdioStream
-	once   sync.Once
 	first  chan io.ReadWriteCloser
 }
 

@@ -24,7 +24,11 @@ func appendFrame(dst []byte, start byte, body []byte) []byte {
 	from := len(dst)
 	for i := 0; i < len(body); {
 		n := run(body[i:])
-		dst = appendRun(dst, body[i], n)
+		if n <= minRepeat {
+			dst = append(dst, body[i:i+n]...)
+		} else {
+			dst = appendRun(dst, body[i], n)
+		}
 		i += n
 	}
 	return appendSum(dst, dst[from:])
