@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"guestcore/internal/arch"
@@ -40,6 +41,16 @@ Interrupt (Ctrl-C) ends the command and leaves no file.`,
 			switch {
 			case a == "--partial":
 				r.Partial = true
+			case a == "--flattened":
+				r.Flattened = true
+			case strings.HasPrefix(a, "--format="):
+				r.Format = a[len("--format="):]
+			case strings.HasPrefix(a, "--level="):
+				level, err := strconv.Atoi(a[len("--level="):])
+				if err != nil {
+					return fmt.Errorf("%s: a level is a number", a)
+				}
+				r.Level = level
 			case strings.HasPrefix(a, "--") && len(a) > 2:
 				return fmt.Errorf("unknown option %s: dump-guest-memory takes --partial", a)
 			default:
@@ -64,6 +75,10 @@ type DumpRequest struct {
 	File    string
 	Arch    string // "" and "auto": QEMU's own
 	Partial bool   // write what the source has, label the rest
+
+	Format    string // of the dump; "" is the default
+	Level     int    // of compression; 0 is the format's default
+	Flattened bool   // as makedumpfile -F has it
 }
 
 // DumpResult is what became of it.
@@ -93,11 +108,11 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	for _, w := range res.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	format, err := Formats.Find("")
+	format, err := Formats.Find(r.Format)
 	if err != nil {
 		return res, err
 	}
-	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator})
+	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Level: r.Level, Flattened: r.Flattened})
 	if err != nil {
 		return res, err
 	}

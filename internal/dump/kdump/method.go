@@ -6,6 +6,8 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+
+	"guestcore/internal/lzo"
 )
 
 // method is a way of compressing a page.
@@ -26,6 +28,7 @@ type packer interface {
 // methods, with the flags of makedumpfile (DUMP_DH_COMPRESSED_*).
 var methods = []method{
 	{"zlib", 0x1, 9, newZlib},
+	{"lzo", 0x2, 0, newLZO},
 	{"snappy", 0x4, 0, newSnappy},
 	{"zstd", 0x20, 4, newZstd},
 }
@@ -72,6 +75,13 @@ func (z *zlibPacker) Write(p []byte) (int, error) {
 	z.dst = append(z.dst, p...)
 	return len(p), nil
 }
+
+// lzoPacker makes raw LZO1X streams.
+type lzoPacker struct{ e lzo.Encoder }
+
+func newLZO(int) (packer, error) { return &lzoPacker{}, nil }
+
+func (l *lzoPacker) pack(dst, page []byte) []byte { return l.e.Compress(dst, page) }
 
 // snappyPacker makes raw Snappy blocks.
 type snappyPacker struct{ buf []byte }
