@@ -39,6 +39,9 @@ type command struct {
 	run     func(e *env, c *command, args []string) error
 }
 
+// synopsis is how the command is typed.
+func (c *command) synopsis() string { return strings.TrimSpace(c.name + " " + c.usage) }
+
 var commands []*command
 
 func init() {
@@ -112,7 +115,7 @@ func run(e *env, args []string) error {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	return usagef("unknown command %q%s: \"guestcore help\" lists the commands", name, didYouMean(name, names))
+	return usagef("unknown command %q%s \"guestcore help\" lists the commands", name, didYouMean(name, names, ""))
 }
 
 func usage(w io.Writer) {
@@ -120,9 +123,12 @@ func usage(w io.Writer) {
 
 `)
 	for _, c := range commands {
-		fmt.Fprintf(w, "  guestcore %-42s %s\n", strings.TrimSpace(c.name+" "+c.usage), c.summary)
+		fmt.Fprintf(w, "  guestcore %-42s %s\n", c.synopsis(), c.summary)
 	}
 	fmt.Fprint(w, `
+CORE is a core file, plain or compressed (zstd, lz4, xz, gzip, bzip2), or coredump: for the newest of QEMU that
+systemd-coredump keeps, or coredump:PID for that of a process.
+
 "guestcore help COMMAND" lists a command's flags.
 `)
 }
@@ -131,12 +137,16 @@ var helpCommand = &command{
 	name:    "help",
 	usage:   "[COMMAND]",
 	summary: "this text, or a command's flags",
-	run: func(e *env, _ *command, args []string) error {
+	run: func(e *env, c *command, args []string) error {
+		f := newFlags(c)
+		if done, err := f.parse(e, args, 0, 1); done || err != nil {
+			return err
+		}
 		if len(args) == 0 {
 			usage(e.stdout)
 			return nil
 		}
-		return run(e, []string{args[0], "--help"})
+		return run(e, []string{f.arg(0), "--help"})
 	},
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"guestcore/internal/corefile"
+	"guestcore/internal/progress"
 	"guestcore/internal/session"
 )
 
@@ -39,25 +41,25 @@ func (f *flags) parse(e *env, args []string, least, most int) (done bool, err er
 			f.args, args = append(f.args, args[0]), args[1:]
 			continue
 		}
-		if name, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "="); f.Lookup(name) == nil {
-			return false, usagef("unknown flag %s%s: \"guestcore help %s\" lists the flags", args[0], didYouMean(name, f.names()), f.cmd.name)
+		name, _, hasValue := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+		fl := f.Lookup(name)
+		if fl == nil {
+			return false, usagef("unknown flag %s%s \"guestcore help %s\" lists the flags", args[0], didYouMean(name, f.names(), "--"), f.cmd.name)
 		}
-		if err := f.FlagSet.Parse(args); err != nil {
+		n := 1 // arguments of this flag, itself included
+		if b, ok := fl.Value.(interface{ IsBoolFlag() bool }); !hasValue && !(ok && b.IsBoolFlag()) {
+			n = min(2, len(args))
+		}
+		if err := f.FlagSet.Parse(args[:n]); err != nil {
 			return false, usagef("%v: \"guestcore help %s\" lists the flags", err, f.cmd.name)
 		}
-		rest := f.FlagSet.Args()
-		// Parse stops behind a "--" as well, which ends the flags.
-		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
-			f.args = append(f.args, rest...)
-			break
-		}
-		args = rest
+		args = args[n:]
 	}
 	switch n := len(f.args); {
 	case n < least:
-		return false, usagef("too few arguments: guestcore %s %s", f.cmd.name, f.cmd.usage)
+		return false, usagef("too few arguments: guestcore %s", f.cmd.synopsis())
 	case n > most:
-		return false, usagef("too many arguments, %q: guestcore %s %s", f.args[most], f.cmd.name, f.cmd.usage)
+		return false, usagef("too many arguments, %q: guestcore %s", f.args[most], f.cmd.synopsis())
 	}
 	return false, nil
 }
@@ -77,13 +79,11 @@ func (f *flags) names() []string {
 }
 
 func (f *flags) help(w io.Writer) {
-	fmt.Fprintf(w, "guestcore %s: %s\n", strings.TrimSpace(f.cmd.name+" "+f.cmd.usage), f.cmd.summary)
-	any := false
+	fmt.Fprintf(w, "guestcore %s: %s\n", f.cmd.synopsis(), f.cmd.summary)
+	between := "\n" // the first flag and what is above
 	f.VisitAll(func(fl *flag.Flag) {
-		if !any {
-			fmt.Fprintln(w)
-			any = true
-		}
+		fmt.Fprint(w, between)
+		between = ""
 		value, text := flag.UnquoteUsage(fl)
 		left := strings.TrimSpace("--" + fl.Name + " " + value)
 		fmt.Fprintf(w, "  %-24s %s\n", left, text)
@@ -115,43 +115,59 @@ type source struct {
 	exe, sysroot string
 	debugDirs    list
 	ram          pairs
+	spoolDir     string
+	coredumpDir  string
+	partial      bool
 	verbose      bool
 }
 
 func (f *flags) source() *source {
 	s := &source{ram: pairs{}}
 	f.StringVar(&s.exe, "exe", "", "QEMU's executable, if not the `FILE` the core names")
-	f.Var(&s.debugDirs, "debug-dir", "a root of separate debug files, a `DIR`; may be repeated (default /usr/lib/debug)")
+	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
-	f.Var(s.ram, "ram", "`BLOCK=FILE`: the file with the RAM block's contents; may be repeated")
+	f.Var(s.ram, "ram", "the file with a RAM block's contents, as `BLOCK=FILE`; may be repeated")
+	f.StringVar(&s.spoolDir, "spool-dir", "", "a `DIR` with space for the core if it is compressed (default $TMPDIR or /var/tmp)")
+	f.StringVar(&s.coredumpDir, "coredump-dir", "", "the `DIR` of systemd-coredump's cores (default /var/lib/systemd/coredump)")
+	f.BoolVar(&s.partial, "partial", false, "take what there is of a compressed core that is cut short, and of guest memory; label the rest")
 	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
 	return s
 }
 
 // open opens the core with those flags.
 func (s *source) open(e *env, core string) (*session.Session, error) {
-	return session.Open(session.Options{
-		Core:      core,
-		Exe:       s.exe,
-		DebugDirs: s.debugDirs,
-		Sysroot:   s.sysroot,
-		RAM:       s.ram,
-		Log:       logger(e, s.verbose),
+	opened, err := session.Open(e.ctx, session.Options{
+		Core:        core,
+		Exe:         s.exe,
+		DebugDirs:   s.debugDirs,
+		Sysroot:     s.sysroot,
+		RAM:         s.ram,
+		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: progress.ForFile(e.stderr)},
+		CoredumpDir: s.coredumpDir,
+		Log:         logger(e, s.verbose),
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range opened.Notes {
+		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
+	}
+	return opened, nil
 }
 
-// didYouMean is a question about the name most like the wrong one, or "".
-func didYouMean(wrong string, names []string) string {
-	best, least := "", 3 // more than two slips are not a typo
+// didYouMean is a question about the name most like the wrong one, written
+// with a prefix, or a colon if none is like it.
+func didYouMean(wrong string, names []string, prefix string) string {
+	best, least := "", min(3, len(wrong)) // more than two slips are not a typo
 	for _, n := range names {
 		if d := distance(wrong, n); d < least {
 			best, least = n, d
 		}
 	}
 	if best == "" {
-		return ""
+		return ":"
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return fmt.Sprintf(", did you mean %s%s?", prefix, best)
 }
 
 // distance is the Levenshtein distance.

@@ -90,6 +90,15 @@ func (w *way) open(e *env) (listener, error) {
 	return endpoint.Listen(w.listen, w.allowRemote)
 }
 
+// announcement is what is served, for --json.
+type announcement struct {
+	Target     string   `json:"target,omitempty"` // for gdb's "target remote"
+	Executable string   `json:"executable"`
+	PID        int      `json:"pid"`
+	Threads    int      `json:"threads"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
 // announce says what is served and what to type in gdb. With --stdio the
 // standard output is gdb's, and stderr too is what the user sees in gdb.
 func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) error {
@@ -97,11 +106,8 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 	if w.stdio {
 		out = e.stderr
 	}
-	if asJSON && !w.stdio {
-		return printJSON(out, map[string]any{
-			"target": ln.Target(), "executable": s.ExePath, "pid": s.Process.PID(),
-			"threads": len(s.Process.Threads()), "warnings": s.Warnings,
-		})
+	if asJSON {
+		return printJSON(out, announcement{ln.Target(), s.ExePath, s.Process.PID(), len(s.Process.Threads()), s.Warnings})
 	}
 	fmt.Fprintf(out, "guestcore: core of %s, pid %d, %d threads\n", s.ExePath, s.Process.PID(), len(s.Process.Threads()))
 	for _, warning := range s.Warnings {
