@@ -16,7 +16,7 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/progress", "internal/rsp", "internal/lzo"},
+	{"internal/addr", "internal/lzo", "internal/progress", "internal/rsp"},
 	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
@@ -35,7 +35,7 @@ var alone = map[string][]string{
 	"internal/extent":   {"internal/addr"},
 	"internal/corefile": {"internal/progress"},
 	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
-	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/progress"},
+	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
 }
 
 // names of QEMU's own, which are a defect in a string outside internal/qemu.
