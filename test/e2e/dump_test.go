@@ -38,6 +38,18 @@ func TestDumpEqualsQEMU(t *testing.T) {
 			sameVMCoreInfo(t, ours, own)
 		})
 	}
+	for _, suite := range []string{"trixie", "sid"} {
+		t.Run(suite+"/"+rig.PC.Name, func(t *testing.T) {
+			fixture := testkit.Boot(t, testkit.SuiteQEMU(t, suite), rig.PC)
+			ours := dump(t, fixture, "--sysroot", fixture.QEMU.Root)
+			own := testkit.Open(t, fixture.QMPDump)
+			testkit.Equal(t, ours, own)
+			if err := vmcore.CompareLoads(ours, own); err != nil {
+				t.Error(err)
+			}
+			sameVMCoreInfo(t, ours, own)
+		})
+	}
 	for _, config := range []rig.Config{rig.PC, rig.Q35, rig.NUMA, rig.Bare} {
 		for _, form := range testkit.Forms(t) {
 			t.Run(form.Name+"/"+config.Name, func(t *testing.T) {

@@ -25,6 +25,20 @@ func Crash() (string, error) { return installed("crash", setupTest) }
 // Makedumpfile is makedumpfile.
 func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest) }
 
+// Crash9 is Debian unstable's crash.
+func Crash9() (string, error) { return cached("crash 9", setupTest, "bin", "crash9") }
+
+// MakedumpfileSid is Debian unstable's makedumpfile.
+func MakedumpfileSid() (string, error) {
+	return cached("Debian unstable's makedumpfile", setupTest, "bin", "makedumpfile-sid")
+}
+
+// Drgn is Debian unstable's drgn.
+func Drgn() (string, error) { return cached("drgn", setupTest, "bin", "drgn") }
+
+// Kdumpid is Debian unstable's kdumpid, of libkdumpfile.
+func Kdumpid() (string, error) { return cached("kdumpid", setupTest, "bin", "kdumpid") }
+
 // VMLinux is the guest's kernel with debug information, as crash wants it.
 func VMLinux() (string, error) {
 	return cached("the guest kernel's vmlinux", setupTest, "guest", "vmlinux")

@@ -35,6 +35,14 @@ func StockQEMU(t testing.TB) rig.QEMU {
 	return need(t, qemu, err)
 }
 
+// SuiteQEMU is the QEMU of another Debian release.
+func SuiteQEMU(t testing.TB, suite string) rig.QEMU {
+	t.Helper()
+	NeedsMount(t)
+	qemu, err := rig.SuiteQEMU(suite)
+	return need(t, qemu, err)
+}
+
 // DebugQEMU is the QEMU with debug information.
 func DebugQEMU(t testing.TB) rig.QEMU {
 	t.Helper()
@@ -74,6 +82,40 @@ func Crash(t testing.TB) string {
 func Makedumpfile(t testing.TB) string {
 	t.Helper()
 	path, err := rig.Makedumpfile()
+	return need(t, path, err)
+}
+
+// Crash9 is the path of Debian unstable's crash.
+//
+// It sees the cache and the temporary folder and must start in one of them, as all programs of a suite.
+func Crash9(t testing.TB) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.Crash9()
+	return need(t, path, err)
+}
+
+// MakedumpfileSid is the path of Debian unstable's makedumpfile.
+func MakedumpfileSid(t testing.TB) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.MakedumpfileSid()
+	return need(t, path, err)
+}
+
+// Drgn is the path of Debian unstable's drgn.
+func Drgn(t testing.TB) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.Drgn()
+	return need(t, path, err)
+}
+
+// Kdumpid is the path of Debian unstable's kdumpid.
+func Kdumpid(t testing.TB) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.Kdumpid()
 	return need(t, path, err)
 }
 

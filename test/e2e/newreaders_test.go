@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"guestcore/test/rig"
+	"guestcore/test/testkit"
+)
+
+// TestNewReaders has the readers of Debian unstable open a dump of the guest and holds what they say against what they say of
+// QEMU's own dump. It asks for nothing that needs the vCPUs' registers.
+func TestNewReaders(t *testing.T) {
+	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.PC)
+	sees := crash9(t, fixture.QMPDump)
+	for _, want := range []string{"RELEASE: " + kernelRelease(t), "CPUS: 2", "[kthreadd]", "Run /init as init process", "TOTAL MEM"} {
+		if !strings.Contains(sees, want) {
+			t.Fatalf("crash does not say %q of QEMU's own dump:\n%s", want, sees)
+		}
+	}
+	tasks := drgnTasks(t, fixture.QMPDump)
+	if len(tasks) <= 10 || tasks[0] != "1 busybox" {
+		t.Fatalf("drgn sees the tasks %q in QEMU's own dump", tasks)
+	}
+	ours := dump(t, fixture).Path
+	small := refilter(t, ours)
+	for _, test := range []struct{ name, path string }{{"elf", ours}, {"elf by makedumpfile", small}} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(strings.Split(sees, "\n"), strings.Split(crash9(t, test.path), "\n")); diff != "" {
+				t.Errorf("crash says otherwise (+) than of QEMU's own dump (-):\n%s", diff)
+			}
+			if diff := cmp.Diff(tasks, drgnTasks(t, test.path)); diff != "" {
+				t.Errorf("drgn sees other tasks (+) than in QEMU's own dump (-):\n%s", diff)
+			}
+			kdumpid(t, test.path)
+		})
+	}
+}
+
+var dumpfile = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
+
+// crash9 asks crash 9 for the system, the tasks, the kernel's log and the memory in use. The answer lacks the dump's name and
+// what crash says before its first line on the system: of makedumpfile's output, that it does not name the number of CPUs.
+func crash9(t *testing.T, dump string) string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "commands")
+	if err := os.WriteFile(script, []byte("sys\nps\nlog\nkmem -i\nquit\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := testkit.Run(t, testkit.Crash9(t), "-s", "-i", script, testkit.VMLinux(t), dump)
+	before, answer, ok := strings.Cut(result.Output, "KERNEL: ")
+	if result.Status != 0 || !ok {
+		t.Fatalf("crash 9 ended with status %d:\n%s", result.Status, result.Output)
+	}
+	if warning := strings.TrimSpace(before); warning != "" {
+		t.Log(warning)
+	}
+	return dumpfile.ReplaceAllString(answer, "")
+}
+
+// drgnTasks returns the guest's tasks as drgn finds them, each as its pid and name.
+func drgnTasks(t *testing.T, dump string) []string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "tasks.py")
+	const list = `from drgn.helpers.linux.pid import for_each_task
+for task in for_each_task(prog):
+    print(task.pid.value_(), task.comm.string_().decode())
+`
+	if err := os.WriteFile(script, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := testkit.Run(t, testkit.Drgn(t), "--quiet", "--core", dump, "--symbols", testkit.VMLinux(t), script)
+	if result.Status != 0 {
+		t.Fatalf("drgn ended with status %d:\n%s", result.Status, result.Output)
+	}
+	return strings.Split(strings.TrimSpace(result.Output), "\n")
+}
+
+// kdumpid holds libkdumpfile to finding the architecture and the kernel.
+func kdumpid(t *testing.T, dump string) {
+	t.Helper()
+	result := testkit.Run(t, testkit.Kdumpid(t), "-v", dump)
+	for _, want := range []string{"Arch: x86_64\n", "Version: " + kernelRelease(t)} {
+		if result.Status != 0 || !strings.Contains(result.Output, want) {
+			t.Errorf("kdumpid ended with status %d and does not say %q:\n%s", result.Status, want, result.Output)
+		}
+	}
+}
+
+// refilter has makedumpfile drop all that a kernel developer can do without, and returns what it wrote.
+func refilter(t *testing.T, dump string) string {
+	t.Helper()
+	small := filepath.Join(t.TempDir(), "small")
+	result := testkit.Run(t, testkit.MakedumpfileSid(t), "-l", "-d", "31", dump, small)
+	if result.Status != 0 {
+		t.Fatalf("makedumpfile ended with status %d:\n%s", result.Status, result.Output)
+	}
+	if before, after := rig.OnDisk(dump), rig.OnDisk(small); after == 0 || after > before/2 {
+		t.Errorf("makedumpfile made %d bytes of %d: it did not see what to drop", after, before)
+	}
+	return small
+}
