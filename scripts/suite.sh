@@ -19,14 +19,11 @@ suite() {
 	echo "$*" >"$folder/packages"
 }
 
-# suite_program NAME PROGRAM AS: makes bin/AS in the cache start a program of the suite.
+# suite_program NAME PROGRAM: makes bin/NAME-PROGRAM in the cache start that program of the suite.
 suite_program() {
 	mkdir -p "$cache/bin"
-	cat >"$cache/bin/$3" <<-END
-		#!/bin/sh
-		exec "$cache/suites/$1/run" "$2" "\$@"
-	END
-	chmod +x "$cache/bin/$3"
+	printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$cache/suites/$1/run" "$2" >"$cache/bin/$1-$2"
+	chmod +x "$cache/bin/$1-$2"
 }
 
 # suite_download NAME FOLDER PACKAGE…: fetches the packages, from where the system's own release comes from. apt is told

@@ -16,7 +16,6 @@ var dumpCommand = &command{
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
 		if done, err := f.parse(e, args, 2, 3); done || err != nil {
 			return err
 		}
@@ -30,7 +29,7 @@ var dumpCommand = &command{
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial}
+		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: src.partial}
 		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
 		if err != nil || !*asJSON {
 			return err

@@ -105,6 +105,9 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if g, err := arch.GuestByName(r.File); err == nil && r.Arch == "" {
 		return DumpResult{}, fmt.Errorf("%s is an architecture, and FILE is missing: write ./%s for a file of that name", g, r.File)
 	}
+	if err := m.Session.CheckDestination(r.File); err != nil {
+		return DumpResult{}, err
+	}
 	vm, err := m.Session.VM()
 	if err != nil {
 		return DumpResult{}, err

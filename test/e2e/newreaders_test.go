@@ -62,7 +62,7 @@ func crash9(t *testing.T, dump string) string {
 	if err := os.WriteFile(script, []byte("sys\nps\nlog\nkmem -i\nquit\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	result := testkit.Run(t, testkit.Crash9(t), "-s", "-i", script, testkit.VMLinux(t), dump)
+	result := testkit.Run(t, testkit.Sid(t, "crash"), "-s", "-i", script, testkit.VMLinux(t), dump)
 	warnings, answer, ok := strings.Cut(result.Output, "KERNEL: ")
 	if result.Status != 0 || !ok {
 		t.Fatalf("crash 9 ended with status %d:\n%s", result.Status, result.Output)
@@ -84,7 +84,7 @@ for task in for_each_task(prog):
 	if err := os.WriteFile(script, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	result := testkit.Run(t, testkit.Drgn(t), "--quiet", "--core", dump, "--symbols", testkit.VMLinux(t), script)
+	result := testkit.Run(t, testkit.Sid(t, "drgn"), "--quiet", "--core", dump, "--symbols", testkit.VMLinux(t), script)
 	if result.Status != 0 {
 		t.Fatalf("drgn ended with status %d:\n%s", result.Status, result.Output)
 	}
@@ -94,7 +94,7 @@ for task in for_each_task(prog):
 // kdumpid holds libkdumpfile to finding the architecture and the kernel.
 func kdumpid(t *testing.T, dump string) {
 	t.Helper()
-	result := testkit.Run(t, testkit.Kdumpid(t), "-v", dump)
+	result := testkit.Run(t, testkit.Sid(t, "kdumpid"), "-v", dump)
 	for _, want := range []string{"Arch: x86_64\n", "Version: " + kernelRelease(t) + "\n"} {
 		if result.Status != 0 || !strings.Contains(result.Output, want) {
 			t.Errorf("kdumpid ended with status %d and does not say %q:\n%s", result.Status, want, result.Output)
@@ -106,7 +106,7 @@ func kdumpid(t *testing.T, dump string) {
 func refilter(t *testing.T, dump string) string {
 	t.Helper()
 	small := filepath.Join(t.TempDir(), "small")
-	result := testkit.Run(t, testkit.MakedumpfileSid(t), "-l", "-d", "31", dump, small)
+	result := testkit.Run(t, testkit.Sid(t, "makedumpfile"), "-l", "-d", "31", dump, small)
 	if result.Status != 0 {
 		t.Fatalf("makedumpfile ended with status %d:\n%s", result.Status, result.Output)
 	}

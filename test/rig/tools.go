@@ -25,19 +25,13 @@ func Crash() (string, error) { return installed("crash", setupTest) }
 // Makedumpfile is makedumpfile.
 func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest) }
 
-// Crash9 is Debian unstable's crash.
-func Crash9() (string, error) { return cached("crash 9", setupTest, "bin", "crash9") }
+// Compressor is one of the programs zstd, lz4, xz, gzip and bzip2.
+func Compressor(name string) (string, error) { return installed(name, setupTest) }
 
-// MakedumpfileSid is Debian unstable's makedumpfile.
-func MakedumpfileSid() (string, error) {
-	return cached("Debian unstable's makedumpfile", setupTest, "bin", "makedumpfile-sid")
+// Sid is one of Debian unstable's crash, makedumpfile, drgn and kdumpid, which reads more than the system's does.
+func Sid(program string) (string, error) {
+	return cached("Debian unstable's "+program, setupTest, "bin", "sid-"+program)
 }
-
-// Drgn is Debian unstable's drgn.
-func Drgn() (string, error) { return cached("drgn", setupTest, "bin", "drgn") }
-
-// Kdumpid is Debian unstable's kdumpid, of libkdumpfile.
-func Kdumpid() (string, error) { return cached("kdumpid", setupTest, "bin", "kdumpid") }
 
 // VMLinux is the guest's kernel with debug information, as crash wants it.
 func VMLinux() (string, error) {

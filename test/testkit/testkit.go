@@ -85,37 +85,19 @@ func Makedumpfile(t testing.TB) string {
 	return need(t, path, err)
 }
 
-// Crash9 is the path of Debian unstable's crash.
-//
-// It sees the cache and the temporary folder and must start in one of them, as all programs of a suite.
-func Crash9(t testing.TB) string {
+// Sid is the path of one of Debian unstable's crash, makedumpfile, drgn and kdumpid. The program sees the files in the cache and
+// in the temporary folder, and must start in one of them.
+func Sid(t testing.TB, program string) string {
 	t.Helper()
 	NeedsMount(t)
-	path, err := rig.Crash9()
+	path, err := rig.Sid(program)
 	return need(t, path, err)
 }
 
-// MakedumpfileSid is the path of Debian unstable's makedumpfile.
-func MakedumpfileSid(t testing.TB) string {
+// Compressor is the path of one of the programs zstd, lz4, xz, gzip and bzip2.
+func Compressor(t testing.TB, name string) string {
 	t.Helper()
-	NeedsMount(t)
-	path, err := rig.MakedumpfileSid()
-	return need(t, path, err)
-}
-
-// Drgn is the path of Debian unstable's drgn.
-func Drgn(t testing.TB) string {
-	t.Helper()
-	NeedsMount(t)
-	path, err := rig.Drgn()
-	return need(t, path, err)
-}
-
-// Kdumpid is the path of Debian unstable's kdumpid.
-func Kdumpid(t testing.TB) string {
-	t.Helper()
-	NeedsMount(t)
-	path, err := rig.Kdumpid()
+	path, err := rig.Compressor(name)
 	return need(t, path, err)
 }
 
