@@ -38,7 +38,8 @@ func StockQEMU() (QEMU, error) {
 // SuiteQEMU is the qemu-system-x86_64 of another Debian release, in a folder of its own. Its cores are dumped with
 // --sysroot Root.
 func SuiteQEMU(suite string) (QEMU, error) {
-	root, err := cached("the QEMU of Debian "+suite, setupTest, "suites", suite, "root")
+	whole, err := cached("the QEMU of Debian "+suite, setupTest, "suites", suite, "packages")
+	root := filepath.Join(filepath.Dir(whole), "root")
 	return QEMU{Name: suite, Exe: filepath.Join(root, "usr/bin/qemu-system-x86_64"), Root: root}, err
 }
 
