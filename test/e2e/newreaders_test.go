@@ -32,6 +32,11 @@ func TestNewReaders(t *testing.T) {
 		filter bool // makedumpfile reads it
 	}{
 		{"elf", nil, true},
+		{"kdump-zlib", []string{"--format", "kdump-zlib"}, true},
+		{"kdump-lzo", []string{"--format", "kdump-lzo"}, true},
+		{"kdump-snappy", []string{"--format", "kdump-snappy"}, false}, // Debian's makedumpfile has no snappy
+		{"kdump-zstd", []string{"--format", "kdump-zstd"}, true},
+		{"flattened", []string{"--format", "kdump-zlib", "--flattened"}, false}, // makedumpfile -R must come first
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,6 +54,18 @@ func TestNewReaders(t *testing.T) {
 				kdumpid(t, file)
 			}
 		})
+	}
+}
+
+// TestFlattened has makedumpfile undo the flattened form: that gives the file that we write to a disk.
+func TestFlattened(t *testing.T) {
+	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.PC)
+	flat := dumpFile(t, fixture, "--format", "kdump-lzo", "--flattened")
+	raw := dumpFile(t, fixture, "--format", "kdump-lzo")
+	undone := filepath.Join(t.TempDir(), "undone")
+	result := testkit.Run(t, "sh", "-c", `"$0" -R "$1" <"$2" && cmp "$1" "$3"`, testkit.Sid(t, "makedumpfile"), undone, flat, raw)
+	if result.Status != 0 {
+		t.Errorf("makedumpfile -R and cmp ended with status %d:\n%s", result.Status, result.Output)
 	}
 }
 
