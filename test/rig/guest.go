@@ -52,7 +52,8 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{dir: dir, cmd: unlimited(ctx, dir, qemu.Exe, args...)}
+	name, first := qemu.command()
+	g := &guest{dir: dir, cmd: unlimited(ctx, dir, name, append(first, args...)...)}
 	g.cmd.Stderr = &g.stderr
 	to, err := g.cmd.StdinPipe()
 	if err != nil {
