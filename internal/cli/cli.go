@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"guestcore/internal/argv"
 )
 
 // How the program ends.
@@ -115,7 +117,7 @@ func run(e *env, args []string) error {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	return usagef("unknown command %q%s \"guestcore help\" lists the commands", name, didYouMean(name, names, ""))
+	return usagef("unknown command %q%s \"guestcore help\" lists the commands", name, argv.DidYouMean(name, names, ""))
 }
 
 func usage(w io.Writer) {

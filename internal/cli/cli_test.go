@@ -174,17 +174,6 @@ func TestFlagsAnywhere(t *testing.T) {
 	}
 }
 
-func TestDidYouMean(t *testing.T) {
-	for wrong, want := range map[string]string{
-		"dmup": ", did you mean dump?", "inf": ", did you mean info?", "sevre": ", did you mean serve?",
-		"x": ":", "": ":", "in": ":", "completely": ":",
-	} {
-		if got := didYouMean(wrong, []string{"serve", "dump", "info", "version"}, ""); got != want {
-			t.Errorf("%q: %q, want %q", wrong, got, want)
-		}
-	}
-}
-
 // A process that is no QEMU is told so, and no file is left.
 func TestNotQEMU(t *testing.T) {
 	p := crashed.Run(t)
