@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"io"
-	"strings"
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
@@ -11,18 +10,19 @@ import (
 
 var dumpCommand = &command{
 	name:    "dump",
-	usage:   "[flags] CORE FILE [ARCH]",
-	summary: "write the guest's memory to FILE, an ELF vmcore",
+	usage:   "[flags] CORE " + monitor.DumpUsage,
+	summary: "write the guest's memory to FILE, a vmcore",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
-		format := f.String("format", "", "`NAME` of the dump's format: "+strings.Join(monitor.Formats.Names(), ", ")+" (default elf)")
-		level := f.Int("level", 0, "how hard a compressed format compresses, from 1, fast")
-		flattened := f.Bool("flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
-		if done, err := f.parse(e, args, 2, 3); done || err != nil {
+		dumpArgs := monitor.NewDumpArgs(f.FlagSet)
+		if done, err := f.parse(e, args, 2, 5); done || err != nil {
 			return err
+		}
+		r, err := dumpArgs.Request(f.args[1:])
+		if err != nil {
+			return usagef("%v", err)
 		}
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
@@ -34,7 +34,6 @@ var dumpCommand = &command{
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial, Format: *format, Level: *level, Flattened: *flattened}
 		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
 		if err != nil || !*asJSON {
 			return err

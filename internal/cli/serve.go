@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"guestcore/internal/gdbtarget"
 	"guestcore/internal/monitor"
@@ -43,18 +43,20 @@ var serveCommand = &command{
 			return err
 		}
 		defer ln.Close()
-		t, err := newTarget(s, src, logger(e, src.verbose))
+		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		t, err := newTarget(s, src, m)
 		if err != nil {
 			return err
 		}
 		if err := w.announce(e, s, ln, *asJSON); err != nil {
 			return err
 		}
-		return rsp.ServeAll(e.ctx, ln, t, rsp.Options{
+		err = rsp.ServeAll(e.ctx, ln, t, rsp.Options{
 			Log:   logger(e, src.verbose),
 			Trace: logger(e, *packets),
 			Once:  *once,
 		})
+		return cmp.Or(m.Finish(e.ctx, e.stderr), err) // before the session is closed
 	},
 }
 
@@ -122,14 +124,13 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 }
 
 // newTarget is the session as gdb sees it.
-func newTarget(s *session.Session, src *source, log *slog.Logger) (rsp.Target, error) {
-	m := &monitor.Monitor{Session: s, Creator: Version()}
+func newTarget(s *session.Session, src *source, m *monitor.Monitor) (rsp.Target, error) {
 	return gdbtarget.New(s.Process, gdbtarget.Options{
 		ExePath:     s.ExePath,
 		Sysroot:     src.sysroot,
 		Monitor:     m.Run,
 		WantSymbols: s.WantSymbols,
 		SymbolFound: s.SymbolFound,
-		Log:         log,
+		Log:         m.Log,
 	})
 }

@@ -10,17 +10,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"guestcore/internal/session"
 )
 
-// Monitor runs commands on a session.
+// Monitor runs commands on a session. Its methods are called by one goroutine
+// at a time.
 type Monitor struct {
 	Session *session.Session
 	// Creator is the program's name and version, for the files it writes.
 	Creator string
+	Log     *slog.Logger // nil: silent
+
+	last *dumping // the last dump begun, nil: none was
 }
 
 // command is one command.
@@ -37,6 +42,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		dumpCommand,
+		infoDump,
+		cancelDump,
 		infoFlatView,
 		infoRAMBlocks,
 		infoMachine,
