@@ -2,7 +2,11 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
@@ -11,7 +15,7 @@ import (
 var dumpCommand = &command{
 	name:    "dump",
 	usage:   "[flags] CORE " + monitor.DumpUsage,
-	summary: "write the guest's memory to FILE, a vmcore",
+	summary: "write the guest's memory to FILE, a vmcore; - is standard output",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
@@ -24,22 +28,41 @@ var dumpCommand = &command{
 		if err != nil {
 			return usagef("%v", err)
 		}
+		answers := e.stdout
+		if r.File == "-" {
+			r.To, answers = e.stdout, e.stderr
+		}
+		show, stop := showProgress(e, *asJSON)
+		defer stop()
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version()}
-		out := io.Writer(e.stdout)
+		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard
 		}
-		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
+		res, err := m.Dump(e.ctx, r, out, show)
 		if err != nil || !*asJSON {
 			return err
 		}
-		return printJSON(e.stdout, res)
+		return printJSON(answers, res)
 	},
+}
+
+// showProgress is how a dump shows how far it is, on stderr: a bar or lines, or
+// JSON, and at SIGUSR1 a line.
+func showProgress(e *env, asJSON bool) (_ progress.Renderer, stop func()) {
+	line := progress.Lines(func(line string) { fmt.Fprintln(e.stderr, line) })
+	show := progress.ForFile(e.stderr)
+	if asJSON {
+		show, line = progress.JSON(e.stderr), progress.JSON(e.stderr)
+	}
+	ask := make(chan os.Signal, 1)
+	signal.Notify(ask, syscall.SIGUSR1)
+	return progress.OnSignal(show, ask, line), func() { signal.Stop(ask) }
 }
 
 var infoCommand = &command{

@@ -74,6 +74,9 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 	if err != nil {
 		return err
 	}
+	if r.File == "-" {
+		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
+	}
 	if *detach {
 		return m.Detach(ctx, r, out)
 	}
@@ -125,7 +128,8 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Creator = m.Creator
+	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
+	r.Output.Log = m.Log
 	job, err := format.Plan(machine, r.Options)
 	if err != nil {
 		return nil, err

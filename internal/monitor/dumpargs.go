@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,8 @@ type DumpRequest struct {
 	Arch   string // "" and "auto": QEMU's own
 	Format string // "": the first of Formats
 	dump.Options
+	Output dump.FileOptions // of the file
+	To     *os.File         // where the dump goes if not to File
 }
 
 // DumpUsage are the arguments of a dump behind its flags.
@@ -39,6 +42,10 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(Formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard a compressed format compresses, `N` from 1, fast")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
+	fs.Var(&a.r.Output.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
+	fs.Var(&a.r.Output.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
+	fs.BoolVar(&a.r.Output.Sync, "fsync", false, "end when the disk holds the file and its name")
+	fs.BoolVar(&a.r.Output.KeepPartial, "keep-partial", false, "keep what was written when the rest could not be")
 	fs.Var(&a.begin, "begin", "the first guest-physical `ADDRESS` to write; with --length")
 	fs.Var(&a.length, "length", "the `BYTES` from --begin on to write")
 	fs.BoolVar(&a.hmp.zlib, "z", false, "as in QEMU's monitor: --format kdump-zlib")

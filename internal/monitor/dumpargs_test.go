@@ -64,6 +64,8 @@ func TestDumpArgs(t *testing.T) {
 		"--format kdump-zlib -z f":      {File: "f", Format: "kdump-zlib"},
 		"-z --level 9 --flattened f":    {File: "f", Format: "kdump-zlib", Options: dump.Options{Level: 9, Flattened: true}},
 		"-z --level 1 --level 2 f auto": {File: "f", Arch: "auto", Format: "kdump-zlib", Options: dump.Options{Level: 2}},
+		"--sparse always f --direct=off --fsync --keep-partial": {File: "f", Output: dump.FileOptions{
+			Sparse: dump.SparseAlways, Direct: dump.DirectOff, Sync: true, KeepPartial: true}},
 	} {
 		got, detach, err := parse(line)
 		if err != nil || detach {
@@ -122,6 +124,7 @@ func TestDumpArgsRefused(t *testing.T) {
 		"--format zip f":              `unknown dump format "zip": use one of elf, kdump-zlib`,
 		"--level much f":              "invalid value \"much\" for flag -level: parse error: HINT",
 		"--partail f":                 "unknown flag --partail, did you mean --partial? HINT",
+		"--sparse often f":            `"often" is none of auto, always, never: HINT`,
 		"f --arch 386":                "unknown flag --arch: HINT",
 		"-zR f":                       "unknown flag -zR, did you mean --R? HINT",
 		"f -1 1":                      "unknown flag -1: HINT",
@@ -142,6 +145,7 @@ func TestDumpRefusedAtOnce(t *testing.T) {
 		"dump --partail f":           `did you mean --partial? "help dump-guest-memory" lists the flags`,
 		"dump-guest-memory -d -p f":  "-p needs the registers",
 		"dump-guest-memory f 0x1000": "there is only",
+		"dump-guest-memory -":        "gdb has none for it: name a file",
 		"cancel-dump":                "no dump is being written",
 		"cancel-dump all":            "takes no arguments",
 		"info dump all":              "takes no arguments",

@@ -17,7 +17,7 @@ import (
 // of the session or of the virtual machine. Thus gdb and other commands go on
 // while one is detached.
 type dumping struct {
-	request  DumpRequest // File is absolute
+	request  DumpRequest // File is absolute, if it is one
 	arch     string
 	warnings []string
 	job      dump.Job
@@ -30,7 +30,7 @@ type dumping struct {
 }
 
 func newDumping(r DumpRequest, job dump.Job) *dumping {
-	if path, err := filepath.Abs(r.File); err == nil {
+	if path, err := filepath.Abs(r.File); err == nil && r.To == nil {
 		r.File = path
 	}
 	return &dumping{request: r, job: job, done: make(chan struct{})}
@@ -53,7 +53,11 @@ func (d *dumping) active() bool {
 func (d *dumping) run(ctx context.Context) {
 	d.err = errors.New("internal error") // unless what follows returns
 	defer close(d.done)
-	d.summary, d.err = dump.ToFile(ctx, d.job, d.request.File, dump.FileOptions{}, &d.meter)
+	if d.request.To != nil {
+		d.summary, d.err = dump.ToOpen(ctx, d.job, d.request.To, d.request.Output, &d.meter)
+	} else {
+		d.summary, d.err = dump.ToFile(ctx, d.job, d.request.File, d.request.Output, &d.meter)
+	}
 }
 
 // Detach starts a dump and returns once it is planned; what is known then it
