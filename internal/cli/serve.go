@@ -44,6 +44,9 @@ var serveCommand = &command{
 		}
 		defer ln.Close()
 		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		if w.stdio {
+			m.Leaving = "stay in gdb until it is: gdb ends what it started within seconds of leaving it"
+		}
 		t, err := newTarget(s, src, m)
 		if err != nil {
 			return err

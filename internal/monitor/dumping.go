@@ -78,6 +78,9 @@ func (m *Monitor) Detach(ctx context.Context, r DumpRequest, out io.Writer) erro
 		d.run(ctx)
 	}()
 	fmt.Fprintf(out, "%s is being written: \"info dump\" shows how far it is\n", d.request.File)
+	if m.Leaving != "" {
+		fmt.Fprintln(out, m.Leaving)
+	}
 	return nil
 }
 

@@ -24,6 +24,9 @@ type Monitor struct {
 	// Creator is the program's name and version, for the files it writes.
 	Creator string
 	Log     *slog.Logger // nil: silent
+	// Leaving says what becomes of a detached dump when gdb leaves, where that
+	// needs saying.
+	Leaving string
 
 	last *dumping // the last dump begun, nil: none was
 }
