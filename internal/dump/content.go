@@ -84,11 +84,23 @@ func Select(m *guest.Machine, o Options) (*Content, error) {
 	case len(c.Absent) > 0 && (!o.Partial || len(c.Ranges) == 0):
 		return nil, &MissingError{c.Absent}
 	case len(c.Ranges) == 0 && !o.Window.IsZero():
-		return nil, fmt.Errorf("the guest has no memory in %v: \"info flatview\" says where it has some", o.Window)
+		return nil, fmt.Errorf("the guest has no memory in %v, it has some in %s", o.Window, someOf(m.Image.Ranges))
 	case len(c.Ranges) == 0:
 		return nil, errors.New("the guest has no memory: nothing to write")
 	}
 	return c, nil
+}
+
+// someOf names the ranges of a guest's memory for a message.
+func someOf(ranges []guest.Range) string {
+	var some []string
+	for _, r := range ranges[:min(len(ranges), maxNamed)] {
+		some = append(some, fmt.Sprintf("%#x-%#x", uint64(r.Addr), uint64(r.End())))
+	}
+	if more := len(ranges) - maxNamed; more > 0 {
+		some = append(some, fmt.Sprintf("and %d more ranges", more))
+	}
+	return strings.Join(some, ", ")
 }
 
 // add takes in a range, of which known is what can be said.
