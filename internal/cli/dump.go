@@ -28,6 +28,7 @@ var dumpCommand = &command{
 		if err != nil {
 			return usagef("%v", err)
 		}
+		src.partial = r.Partial // of a core too
 		answers := e.stdout
 		if r.File == "-" {
 			r.To, answers = e.stdout, e.stderr
@@ -72,6 +73,7 @@ var infoCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.partial(src)
 		asJSON := f.Bool("json", false, "print it as JSON")
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err

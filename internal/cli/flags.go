@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"guestcore/internal/argv"
+	"guestcore/internal/corefile"
+	"guestcore/internal/progress"
 	"guestcore/internal/session"
 )
 
@@ -81,6 +83,9 @@ type source struct {
 	exe, sysroot string
 	debugDirs    list
 	ram          pairs
+	spoolDir     string
+	coredumpDir  string
+	partial      bool
 	verbose      bool
 }
 
@@ -90,18 +95,35 @@ func (f *flags) source() *source {
 	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
 	f.Var(s.ram, "ram", "the file with a RAM block's contents, as `BLOCK=FILE`; may be repeated")
+	f.StringVar(&s.spoolDir, "spool-dir", "", "a `DIR` with space for the core if it is compressed (default $TMPDIR or /var/tmp)")
+	f.StringVar(&s.coredumpDir, "coredump-dir", "", "the `DIR` of systemd-coredump's cores (default /var/lib/systemd/coredump)")
 	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
 	return s
 }
 
+// partial is the flag for commands that write no dump: those have it of the
+// dump.
+func (f *flags) partial(s *source) {
+	f.BoolVar(&s.partial, "partial", false, "take what there is of a compressed core that is cut short")
+}
+
 // open opens the core with those flags.
 func (s *source) open(e *env, core string) (*session.Session, error) {
-	return session.Open(session.Options{
-		Core:      core,
-		Exe:       s.exe,
-		DebugDirs: s.debugDirs,
-		Sysroot:   s.sysroot,
-		RAM:       s.ram,
-		Log:       logger(e, s.verbose),
+	opened, err := session.Open(e.ctx, session.Options{
+		Core:        core,
+		Exe:         s.exe,
+		DebugDirs:   s.debugDirs,
+		Sysroot:     s.sysroot,
+		RAM:         s.ram,
+		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: progress.ForFile(e.stderr)},
+		CoredumpDir: s.coredumpDir,
+		Log:         logger(e, s.verbose),
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range opened.Notes {
+		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
+	}
+	return opened, nil
 }

@@ -19,6 +19,7 @@ var serveCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.partial(src)
 		var w way
 		f.StringVar(&w.listen, "listen", "127.0.0.1:1234", "`ADDRESS` to listen on: HOST:PORT, :PORT for loopback, or unix:PATH")
 		f.BoolVar(&w.allowRemote, "allow-remote", false, "let --listen take an address that other machines reach")

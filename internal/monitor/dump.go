@@ -107,6 +107,11 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	if m.last.active() {
 		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
 	}
+	if r.To == nil {
+		if err := m.Session.CheckDestination(r.File); err != nil {
+			return nil, err
+		}
+	}
 	vm, err := m.Session.VM()
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type DumpArgs struct {
 // NewDumpArgs defines the flags of a dump on fs.
 func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	a := &DumpArgs{}
-	fs.BoolVar(&a.r.Partial, "partial", false, "write what the source has of guest memory and label the rest")
+	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(Formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard a compressed format compresses, `N` from 1, fast")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
