@@ -92,6 +92,7 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return DumpResult{}, err
 	}
 	stop := progress.Show(&d.meter, show)
+	defer stop() // should run panic
 	d.run(ctx)
 	stop() // nothing is shown behind it
 	if d.err != nil {
