@@ -18,13 +18,13 @@ import (
 	"guestcore/internal/qemu"
 )
 
-// Formats are the formats a dump can have.
-var Formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+// formats are the formats a dump can have.
+var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
 	usage:   "[flags] " + DumpUsage,
-	summary: "write the guest's memory to FILE as a vmcore",
+	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
 }
 
 func init() { // the help lists the flags
@@ -130,7 +130,7 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	format, err := Formats.Find(r.Format)
+	format, err := formats.Find(r.Format)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 type DumpRequest struct {
 	File   string
 	Arch   string // "" and "auto": QEMU's own
-	Format string // "": the first of Formats
+	Format string // "": the first of formats
 	dump.Options
 	Output dump.FileOptions // of the file
 	To     *os.File         // where the dump goes if not to File
@@ -39,9 +39,9 @@ type DumpArgs struct {
 func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	a := &DumpArgs{}
 	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
-	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(Formats.Names(), ", ")+" (default elf)")
+	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard a compressed format compresses, `N` from 1, fast")
-	fs.BoolVar(&a.r.Flattened, "flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
+	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")
 	fs.Var(&a.r.Output.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
 	fs.Var(&a.r.Output.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
 	fs.BoolVar(&a.r.Output.Sync, "fsync", false, "end when the disk holds the file and its name")
@@ -128,7 +128,7 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		}
 		r.Format = letter.format
 	}
-	f, err := Formats.Find(r.Format)
+	f, err := formats.Find(r.Format)
 	if err != nil {
 		return err
 	}
