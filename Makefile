@@ -5,7 +5,7 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
 
 build: ## bin/guestcore
-	go build -o bin/guestcore ./gdbstub
+	CGO_ENABLED=0 go build -o bin/guestcore ./gdbstub
 
 demo: build ## boot Linux in QEMU, kill QEMU, dump the guest from its core through gdb, compare with QEMU's own dump
 	scripts/demo

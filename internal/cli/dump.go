@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,26 +8,27 @@ import (
 	"os/signal"
 	"syscall"
 
-	"guestcore/internal/dump"
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
 )
 
 var dumpCommand = &command{
 	name:    "dump",
-	usage:   "[flags] CORE FILE [ARCH]",
-	summary: "write the guest's memory to FILE, an ELF vmcore; - is standard output",
+	usage:   "[flags] CORE " + monitor.DumpUsage,
+	summary: "write the guest's memory to FILE, a vmcore; - is standard output",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
-		output := f.output()
-		if done, err := f.parse(e, args, 2, 3); done || err != nil {
+		dumpArgs := monitor.NewDumpArgs(f.FlagSet)
+		if done, err := f.parse(e, args, 2, 5); done || err != nil {
 			return err
 		}
-		output.Log = logger(e, src.verbose)
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial, Output: *output}
+		r, err := dumpArgs.Request(f.args[1:])
+		if err != nil {
+			return usagef("%v", err)
+		}
+		src.partial = r.Partial // of a core too
 		answers := e.stdout
 		if r.File == "-" {
 			r.To, answers = e.stdout, e.stderr
@@ -40,33 +40,17 @@ var dumpCommand = &command{
 			return err
 		}
 		defer s.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version()}
+		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
 		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard
 		}
 		res, err := m.Dump(e.ctx, r, out, show)
-		if err != nil {
-			if cause := context.Cause(e.ctx); cause != nil {
-				return cause
-			}
+		if err != nil || !*asJSON {
 			return err
 		}
-		if *asJSON {
-			return printJSON(answers, res)
-		}
-		return nil
+		return printJSON(answers, res)
 	},
-}
-
-// output are the flags on how the file is written.
-func (f *flags) output() *dump.FileOptions {
-	o := &dump.FileOptions{}
-	f.Var(&o.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
-	f.Var(&o.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
-	f.BoolVar(&o.Sync, "fsync", false, "end when the disk holds the file and its name")
-	f.BoolVar(&o.KeepPartial, "keep-partial", false, "keep what was written when the rest could not be")
-	return o
 }
 
 // showProgress is how a dump shows how far it is, on stderr: a bar or lines, or
@@ -89,6 +73,7 @@ var infoCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.partial(src)
 		asJSON := f.Bool("json", false, "print it as JSON")
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err

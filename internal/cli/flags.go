@@ -1,63 +1,43 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"strings"
 
+	"guestcore/internal/argv"
+	"guestcore/internal/corefile"
+	"guestcore/internal/progress"
 	"guestcore/internal/session"
 )
 
-// flags parses a command's arguments. Flags may stand anywhere among them, up
-// to a "--".
+// flags are a command's flags, and its other arguments once parsed.
 type flags struct {
 	*flag.FlagSet
 	cmd  *command
 	args []string // what is no flag
 }
 
-func newFlags(c *command) *flags {
-	f := &flags{FlagSet: flag.NewFlagSet(c.name, flag.ContinueOnError), cmd: c}
-	f.SetOutput(io.Discard) // the errors are our own
-	return f
-}
+func newFlags(c *command) *flags { return &flags{FlagSet: argv.New(c.name), cmd: c} }
 
 // parse parses arguments of which least to most are no flags. done means that
 // the user asked for help and has it.
 func (f *flags) parse(e *env, args []string, least, most int) (done bool, err error) {
-	for len(args) > 0 {
-		if args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
-			f.help(e.stdout)
-			return true, nil
-		}
-		if args[0] == "--" {
-			f.args = append(f.args, args[1:]...)
-			break
-		}
-		if len(args[0]) < 2 || args[0][0] != '-' {
-			f.args, args = append(f.args, args[0]), args[1:]
-			continue
-		}
-		if name, _, _ := strings.Cut(strings.TrimLeft(args[0], "-"), "="); f.Lookup(name) == nil {
-			return false, usagef("unknown flag %s%s: \"guestcore help %s\" lists the flags", args[0], didYouMean(name, f.names()), f.cmd.name)
-		}
-		if err := f.FlagSet.Parse(args); err != nil {
-			return false, usagef("%v: \"guestcore help %s\" lists the flags", err, f.cmd.name)
-		}
-		rest := f.FlagSet.Args()
-		// Parse stops behind a "--" as well, which ends the flags.
-		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
-			f.args = append(f.args, rest...)
-			break
-		}
-		args = rest
+	f.args, err = argv.Parse(f.FlagSet, args, fmt.Sprintf("\"guestcore help %s\" lists the flags", f.cmd.name))
+	if errors.Is(err, flag.ErrHelp) {
+		f.help(e.stdout)
+		return true, nil
+	}
+	if err != nil {
+		return false, usagef("%v", err)
 	}
 	switch n := len(f.args); {
 	case n < least:
-		return false, usagef("too few arguments: guestcore %s %s", f.cmd.name, f.cmd.usage)
+		return false, usagef("too few arguments: guestcore %s", f.cmd.synopsis())
 	case n > most:
-		return false, usagef("too many arguments, %q: guestcore %s %s", f.args[most], f.cmd.name, f.cmd.usage)
+		return false, usagef("too many arguments, %q: guestcore %s", f.args[most], f.cmd.synopsis())
 	}
 	return false, nil
 }
@@ -70,24 +50,12 @@ func (f *flags) arg(i int) string {
 	return ""
 }
 
-func (f *flags) names() []string {
-	var names []string
-	f.VisitAll(func(fl *flag.Flag) { names = append(names, fl.Name) })
-	return names
-}
-
 func (f *flags) help(w io.Writer) {
-	fmt.Fprintf(w, "guestcore %s: %s\n", strings.TrimSpace(f.cmd.name+" "+f.cmd.usage), f.cmd.summary)
-	any := false
-	f.VisitAll(func(fl *flag.Flag) {
-		if !any {
-			fmt.Fprintln(w)
-			any = true
-		}
-		value, text := flag.UnquoteUsage(fl)
-		left := strings.TrimSpace("--" + fl.Name + " " + value)
-		fmt.Fprintf(w, "  %-24s %s\n", left, text)
-	})
+	fmt.Fprintf(w, "guestcore %s: %s\n", f.cmd.synopsis(), f.cmd.summary)
+	var list strings.Builder
+	if argv.List(&list, f.FlagSet); list.Len() > 0 {
+		fmt.Fprintf(w, "\n%s", &list)
+	}
 }
 
 // list is a flag that may be given several times.
@@ -115,62 +83,47 @@ type source struct {
 	exe, sysroot string
 	debugDirs    list
 	ram          pairs
+	spoolDir     string
+	coredumpDir  string
+	partial      bool
 	verbose      bool
 }
 
 func (f *flags) source() *source {
 	s := &source{ram: pairs{}}
 	f.StringVar(&s.exe, "exe", "", "QEMU's executable, if not the `FILE` the core names")
-	f.Var(&s.debugDirs, "debug-dir", "a root of separate debug files, a `DIR`; may be repeated (default /usr/lib/debug)")
+	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
-	f.Var(s.ram, "ram", "`BLOCK=FILE`: the file with the RAM block's contents; may be repeated")
+	f.Var(s.ram, "ram", "the file with a RAM block's contents, as `BLOCK=FILE`; may be repeated")
+	f.StringVar(&s.spoolDir, "spool-dir", "", "a `DIR` with space for the core if it is compressed (default $TMPDIR or /var/tmp)")
+	f.StringVar(&s.coredumpDir, "coredump-dir", "", "the `DIR` of systemd-coredump's cores (default /var/lib/systemd/coredump)")
 	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
 	return s
 }
 
+// partial is the flag for commands that write no dump: those have it of the
+// dump.
+func (f *flags) partial(s *source) {
+	f.BoolVar(&s.partial, "partial", false, "take what there is of a compressed core that is cut short")
+}
+
 // open opens the core with those flags.
 func (s *source) open(e *env, core string) (*session.Session, error) {
-	return session.Open(session.Options{
-		Core:      core,
-		Exe:       s.exe,
-		DebugDirs: s.debugDirs,
-		Sysroot:   s.sysroot,
-		RAM:       s.ram,
-		Log:       logger(e, s.verbose),
+	opened, err := session.Open(e.ctx, session.Options{
+		Core:        core,
+		Exe:         s.exe,
+		DebugDirs:   s.debugDirs,
+		Sysroot:     s.sysroot,
+		RAM:         s.ram,
+		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: progress.ForFile(e.stderr)},
+		CoredumpDir: s.coredumpDir,
+		Log:         logger(e, s.verbose),
 	})
-}
-
-// didYouMean is a question about the name most like the wrong one, or "".
-func didYouMean(wrong string, names []string) string {
-	best, least := "", 3 // more than two slips are not a typo
-	for _, n := range names {
-		if d := distance(wrong, n); d < least {
-			best, least = n, d
-		}
+	if err != nil {
+		return nil, err
 	}
-	if best == "" {
-		return ""
+	for _, n := range opened.Notes {
+		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
-}
-
-// distance is the Levenshtein distance.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
+	return opened, nil
 }

@@ -2,6 +2,7 @@ package ctype_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -236,6 +237,8 @@ f2:	.short 5; .byte 1; .byte 8; .long abbrev2
 	.uleb128 3; .asciz "x"; .long int2-u2; .byte 20
 	.byte 0
 int2:	.uleb128 5; .byte 4; .byte 5; .asciz "int"
+	.uleb128 2; .quad 7; .long many
+	.byte 0
 	.byte 0
 e2:
 u3:	.long e3-f3
@@ -268,10 +271,15 @@ s2:	.asciz "outer"
 s3:	.asciz "inner"
 s4:	.asciz "variable"
 late:	.asciz "late"
+many:	.asciz "many"
 `
 
 func TestUnusual(t *testing.T) {
-	exe := objtest.Assemble(t, t.TempDir(), "prog", unusual)
+	source := unusual
+	for i := range 100 { // a name that ends a hundred others
+		source += fmt.Sprintf("\t.asciz \"of%d_many\"\n", i)
+	}
+	exe := objtest.Assemble(t, t.TempDir(), "prog", source)
 	d := open(t, exe, objfile.Options{})
 	for _, c := range []struct {
 		name   string
@@ -292,6 +300,9 @@ func TestUnusual(t *testing.T) {
 		if f, err := s.Field(c.path); err != nil || f.Offset != c.offset || s.Size != c.size {
 			t.Errorf("%s.%s at %d of %d, %v; want %d of %d", c.name, c.path, f.Offset, s.Size, err, c.offset, c.size)
 		}
+	}
+	if s, err := d.Struct("many"); err != nil || s.Size != 7 {
+		t.Errorf("many: %+v, %v; want 7 bytes", s, err)
 	}
 	want := objtest.Symbols(t, exe)["target"]
 	for name, typ := range map[string]string{"variable": "int", "hopper": "long"} {

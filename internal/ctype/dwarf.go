@@ -7,20 +7,20 @@ import (
 	"strings"
 	"sync"
 
-	"guestcore/internal/die"
 	"guestcore/internal/objfile"
 )
 
 // DWARF is a Layouts read from debug information, and finds variables there. Nothing is indexed: a name is searched for when it
-// is asked for, first in the units that answered before. DWARF 2 to 5 as gcc, clang, dwz and linkers leave it; split DWARF (.dwo
-// files) is not read. The methods may be called from several goroutines.
+// is asked for. The methods may be called from several goroutines.
+//
+// debug/dwarf decodes the entries, of DWARF 2 to 5 as gcc and clang write them. What it does not know makes the whole file an error: the
+// index forms of split DWARF before version 5 (DW_FORM_GNU_addr_index, GNU_str_index). What split DWARF moved to .dwo files is not found.
 type DWARF struct {
-	path   string    // of the file with the DWARF
-	data   *die.Data // of that file; its supplement is data.Sup
-	supErr error     // why the supplement is missing
+	path   string // of the file with the DWARF
+	supErr error  // why its supplementary file is missing
 
-	mu      sync.Mutex // guards data and all below
-	known   []*die.Unit
+	mu      sync.Mutex // guards all below
+	file    *file
 	structs map[string]*record // by name as asked
 }
 
@@ -31,38 +31,24 @@ func FromDWARF(f *objfile.File) (*DWARF, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sup *die.Data
+	var sup *file
 	if debug.Sup != nil {
-		if sup, err = openData(debug.Sup, nil); err != nil {
+		if sup, err = openFile(debug.Sup, nil); err != nil {
 			return nil, err
 		}
 	}
-	data, err := openData(debug, sup)
+	whole, err := openFile(debug, sup)
 	if err != nil {
 		return nil, err
 	}
-	return &DWARF{path: debug.Path, data: data, supErr: debug.SupErr, structs: map[string]*record{}}, nil
-}
-
-func openData(debug *objfile.DebugData, sup *die.Data) (*die.Data, error) {
-	source := func(name string) (die.Section, error) {
-		s, err := debug.Section(name)
-		if s == nil || err != nil {
-			return nil, err // not a nil *Section in the interface
-		}
-		return s, nil
-	}
-	data, err := die.New(source, debug.Order, sup)
-	if err != nil {
-		return nil, fmt.Errorf("debug information in %s: %w", debug.Path, err)
-	}
-	return data, nil
+	return &DWARF{path: debug.Path, file: whole, supErr: debug.SupErr, structs: map[string]*record{}}, nil
 }
 
 // Struct finds the complete definition of a structure, a union or a typedef of one, in whichever unit has it.
-func (d *DWARF) Struct(name string) (*Struct, error) {
+func (d *DWARF) Struct(name string) (_ *Struct, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer recovered(&err)
 	name = bareTag(name)
 	r, err := d.record(name)
 	if err != nil {
@@ -86,16 +72,16 @@ func (d *DWARF) record(name string) (*record, error) {
 	if r, ok := d.structs[name]; ok {
 		return r, nil
 	}
-	var found die.Entry
-	err := d.search(name, isRecord, func(u *die.Unit) (bool, error) {
+	var found entry
+	err := d.search(name, isRecord, func(u *unit) (bool, error) {
 		var err error
 		found, err = topLevel(u, name, isRecord)
-		return found.Tag != 0, err
+		return found.Entry != nil, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if found.Tag == 0 {
+	if found.Entry == nil {
 		return nil, ErrNoStruct
 	}
 	r, err := d.newRecord(found)
@@ -107,13 +93,13 @@ func (d *DWARF) record(name string) (*record, error) {
 }
 
 // isRecord says whether an entry defines a structure, or is a typedef of one that does.
-func isRecord(e die.Entry) bool {
+func isRecord(e entry) bool {
 	for range maxChain {
 		switch e.Tag {
 		case dwarf.TagStructType, dwarf.TagUnionType, dwarf.TagClassType:
-			return !e.Flag(dwarf.AttrDeclaration)
+			return !e.flag(dwarf.AttrDeclaration)
 		case dwarf.TagTypedef, dwarf.TagConstType, dwarf.TagVolatileType:
-			to, ok, err := e.Ref(dwarf.AttrType)
+			to, ok, err := e.ref(dwarf.AttrType)
 			if !ok || err != nil {
 				return false
 			}
@@ -125,21 +111,21 @@ func isRecord(e die.Entry) bool {
 	return false
 }
 
-// topLevel finds the first entry of a unit, not inside a function, that has the name and is wanted. None is the zero Entry.
-func topLevel(u *die.Unit, name string, wanted func(die.Entry) bool) (die.Entry, error) {
-	root, err := u.Root()
+// topLevel finds the first entry of a unit, not inside a function, that has the name and is wanted. None is the zero entry.
+func topLevel(u *unit, name string, wanted func(entry) bool) (entry, error) {
+	root, err := u.root()
 	if err != nil {
-		return die.Entry{}, err
+		return entry{}, err
 	}
-	for c, err := range root.Children() {
+	for c, err := range root.children() {
 		if err != nil {
-			return die.Entry{}, err
+			return entry{}, err
 		}
-		if c.Named(name) && wanted(c.Entry) {
-			return c.Entry, nil
+		if c.name() == name && wanted(c) {
+			return c, nil
 		}
 	}
-	return die.Entry{}, nil
+	return entry{}, nil
 }
 
 // explain adds to an error that a missing supplementary file may be the cause of, why it is missing.
@@ -147,7 +133,7 @@ func (d *DWARF) explain(err error) error {
 	if d.supErr == nil {
 		return err
 	}
-	for _, is := range []error{die.ErrNoSup, ErrNoStruct, ErrNoVariable} {
+	for _, is := range []error{errNoSup, ErrNoStruct, ErrNoVariable} {
 		if errors.Is(err, is) {
 			return fmt.Errorf("%w (%w)", err, d.supErr)
 		}

@@ -3,14 +3,12 @@ package ctype
 import (
 	"debug/dwarf"
 	"fmt"
-
-	"guestcore/internal/die"
 )
 
 // record is a structure or union in debug information. Its members are read on the first question.
 type record struct {
 	d    *DWARF
-	def  die.Entry
+	def  entry
 	size uint64
 
 	list []member
@@ -22,7 +20,7 @@ type member struct {
 	name   string // "": an anonymous structure or union, or a base class
 	offset uint64 // bytes
 	size   uint64 // bytes of a bit-field's storage where the producer says it; else 0
-	typ    die.Entry
+	typ    entry
 	bits   *bitPlace
 }
 
@@ -36,7 +34,7 @@ type bitPlace struct {
 }
 
 // newRecord reads the definition that a structure, a union, or a typedef of one leads to.
-func (d *DWARF) newRecord(e die.Entry) (*record, error) {
+func (d *DWARF) newRecord(e entry) (*record, error) {
 	t, err := d.resolve(e)
 	if err != nil {
 		return nil, err
@@ -53,14 +51,14 @@ func (r *record) fields() ([]member, error) {
 		return r.list, nil
 	}
 	var list []member
-	for c, err := range r.def.Children() {
+	for c, err := range r.def.children() {
 		if err != nil {
 			return nil, err
 		}
-		if c.Tag != dwarf.TagMember && c.Tag != dwarf.TagInheritance || c.Flag(dwarf.AttrExternal) {
+		if c.Tag != dwarf.TagMember && c.Tag != dwarf.TagInheritance || c.flag(dwarf.AttrExternal) {
 			continue // a method, a nested type, a static member
 		}
-		m, err := readMember(c.Entry)
+		m, err := readMember(c)
 		if err != nil {
 			return nil, err
 		}
@@ -70,54 +68,49 @@ func (r *record) fields() ([]member, error) {
 	return list, nil
 }
 
-// opPlusUconst is the expression by which DWARF 2 placed members: DW_OP_plus_uconst N.
-const opPlusUconst = 0x23
-
-func readMember(e die.Entry) (member, error) {
-	m := member{name: e.Name()}
+func readMember(e entry) (member, error) {
+	m := member{name: e.name()}
 	var ok bool
 	var err error
-	if m.typ, ok, err = e.Ref(dwarf.AttrType); err != nil {
+	if m.typ, ok, err = e.ref(dwarf.AttrType); err != nil {
 		return m, err
 	} else if !ok {
-		return m, fmt.Errorf("member %q at %#x has no type", m.name, e.Off())
+		return m, fmt.Errorf("member %q at %#x has no type", m.name, e.Offset)
 	}
-	if v, ok := e.Attr(dwarf.AttrDataMemberLoc); ok {
-		if m.offset, ok = v.Uint(); !ok {
-			m.offset, ok = v.Operand(opPlusUconst)
-		}
-		if !ok {
-			return m, fmt.Errorf("member %q at %#x: its place is computed at run time", m.name, e.Off())
+	switch place := e.Val(dwarf.AttrDataMemberLoc).(type) {
+	case nil: // of a union
+	case int64:
+		m.offset = uint64(place)
+	default:
+		expr, _ := place.([]byte)
+		if m.offset, ok = operand(expr, opPlusUconst); !ok {
+			return m, fmt.Errorf("member %q at %#x: its place is computed at run time", m.name, e.Offset)
 		}
 	}
-	width, ok := e.Attr(dwarf.AttrBitSize)
+	width, ok := e.number(dwarf.AttrBitSize)
 	if !ok {
 		return m, nil
 	}
-	m.bits = &bitPlace{}
-	m.bits.width, _ = width.Uint()
-	if v, ok := e.Attr(dwarf.AttrByteSize); ok {
-		m.size, _ = v.Uint()
+	m.bits = &bitPlace{width: width}
+	m.size, _ = e.number(dwarf.AttrByteSize)
+	if m.bits.offset, ok = e.number(dwarf.AttrDataBitOffset); ok {
+		return m, nil
 	}
-	if v, ok := e.Attr(dwarf.AttrDataBitOffset); ok {
-		m.bits.offset, _ = v.Uint()
-	} else if v, ok := e.Attr(dwarf.AttrBitOffset); ok {
-		m.bits.offset, _ = v.Uint()
-		m.bits.old = true
-	} else {
+	if m.bits.offset, m.bits.old = e.number(dwarf.AttrBitOffset); !m.bits.old {
 		m.bits.offset = 8 * m.offset
 	}
 	return m, nil
 }
 
 // field finds a member by its path.
-func (r *record) field(path string) (Field, error) {
+func (r *record) field(path string) (_ Field, err error) {
 	steps, err := parsePath(path)
 	if err != nil {
 		return Field{}, err
 	}
 	r.d.mu.Lock()
 	defer r.d.mu.Unlock()
+	defer recovered(&err)
 	at := ctyp{Field: Field{Kind: KindStruct}, rec: r}
 	for _, s := range steps {
 		if at, err = r.d.step(at, s); err != nil {

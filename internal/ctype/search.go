@@ -1,9 +1,10 @@
 package ctype
 
 import (
+	"bytes"
+	"debug/dwarf"
+	"iter"
 	"slices"
-
-	"guestcore/internal/die"
 )
 
 // search visits the units that may hold an entry of that name, the likeliest first, until visit says that it is done. Whether a unit
@@ -13,46 +14,26 @@ import (
 // where the name is met in another way after all others. So a structure that a thousand units only declare costs little. A unit
 // that cannot be read is an error only if no other one answers.
 // The caller holds d.mu.
-func (d *DWARF) search(name string, wanted func(die.Entry) bool, visit func(*die.Unit) (bool, error)) error {
+func (d *DWARF) search(name string, wanted func(entry) bool, visit func(*unit) (bool, error)) error {
 	if name == "" {
 		return nil
 	}
 	var damaged error // the first, for want of an answer
-	try := func(u *die.Unit) bool {
+	try := func(u *unit) bool {
 		done, err := visit(u)
 		if err != nil && damaged == nil {
 			damaged = err
 		}
 		return done && err == nil
 	}
-	for _, u := range d.known {
-		if try(u) {
-			return nil
+	var later []*unit
+	for _, f := range []*file{d.file, d.file.sup} {
+		if f == nil {
+			continue
 		}
-	}
-	files := []*die.Data{d.data}
-	if d.data.Sup != nil {
-		files = append(files, d.data.Sup)
-	}
-	var later []*die.Unit
-	var room []byte
-	for _, data := range files {
-		marks, err := newMarks(data, name)
-		if err != nil {
-			return err
-		}
-		for _, u := range data.Units() {
-			if slices.Contains(d.known, u) {
-				continue
-			}
-			if u.Size() > uint64(len(room)) {
-				room = make([]byte, 2*u.Size())
-			}
-			b, err := u.Peek(room)
-			if err != nil {
-				return err
-			}
-			places, otherwise := marks.in(u, b)
+		marks := f.marks(name)
+		for u := range f.units() {
+			places, otherwise := marks.in(u)
 			switch {
 			case places == nil && !otherwise:
 				continue
@@ -61,35 +42,36 @@ func (d *DWARF) search(name string, wanted func(die.Entry) bool, visit func(*die
 				continue
 			}
 			if try(u) {
-				d.remember(u)
 				return nil
 			}
 		}
 	}
-	for _, u := range later {
-		if try(u) {
-			d.remember(u)
-			return nil
-		}
+	if slices.ContainsFunc(later, try) {
+		return nil
 	}
 	return damaged
 }
 
-// maxKnown bounds the units that are asked first.
-const maxKnown = 8
-
-// remember puts a unit that answered before the others.
-func (d *DWARF) remember(u *die.Unit) {
-	d.known = append([]*die.Unit{u}, d.known[:min(len(d.known), maxKnown-1)]...)
+// units are the file's units in file order.
+func (f *file) units() iter.Seq[*unit] {
+	return func(yield func(*unit) bool) {
+		for _, s := range f.sections {
+			for _, u := range s.units {
+				if !yield(u) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // anyWanted reads entries that begin just before the places, if they do begin there, and says whether one has the name and is
 // wanted. Compilers write DW_AT_name first, after the abbreviation code of one to three bytes.
-func anyWanted(u *die.Unit, places []int, name string, wanted func(die.Entry) bool) bool {
+func anyWanted(u *unit, places []int, name string, wanted func(entry) bool) bool {
 	for _, p := range places {
 		for code := 1; code <= 3 && code < p; code++ {
-			e, err := u.At(u.Off() + uint64(p-code))
-			if err == nil && e.Named(name) && wanted(e) {
+			e, err := u.in.at(u.off + dwarf.Offset(p-code))
+			if err == nil && e.name() == name && wanted(e) {
 				return true
 			}
 		}
@@ -104,68 +86,95 @@ type marks struct {
 	needles [][]byte
 	// many: the string has so many places that any unit may have it.
 	many bool
-	// slots are the places in .debug_str_offsets that hold such an offset (DW_FORM_strx*).
-	slots []uint64
+	// tables are the bases of the tables in .debug_str_offsets that hold such an offset (DW_FORM_strx*).
+	tables []uint64
 }
 
 // maxNeedles bounds the places of one string in the string sections. A linker merges equal strings; a name that is the tail of others
 // has a few.
 const maxNeedles = 64
 
-func newMarks(data *die.Data, name string) (marks, error) {
+func (f *file) marks(name string) marks {
 	m := marks{needles: [][]byte{append([]byte(name), 0)}}
-	own, err := data.StringOffsets(".debug_str", name)
-	if err != nil {
-		return marks{}, err
-	}
+	own := slices.Collect(occurrences(f.raw[".debug_str"], m.needles[0]))
 	offs := own
-	if data.Sup != nil {
-		sup, err := data.Sup.StringOffsets(".debug_str", name)
-		if err != nil {
-			return marks{}, err
-		}
-		offs = append(slices.Clone(own), sup...)
+	if f.sup != nil {
+		offs = slices.AppendSeq(slices.Clone(own), occurrences(f.sup.raw[".debug_str"], m.needles[0]))
 	}
 	if len(offs) > maxNeedles {
-		m.many = true
-		return m, nil
+		return marks{many: true}
 	}
 	for _, off := range offs {
-		m.needles = append(m.needles, uint32Bytes(data, off))
+		m.needles = append(m.needles, f.word(dwarf.Offset(off)))
 	}
-	index, err := data.Bytes(".debug_str_offsets")
-	if err != nil {
-		return marks{}, err
-	}
+	bases := f.stringTables()
 	for _, off := range own {
-		for at := range die.Occurrences(index, uint32Bytes(data, off)) {
-			m.slots = append(m.slots, uint64(at))
+		for at := range occurrences(f.raw[".debug_str_offsets"], f.word(dwarf.Offset(off))) {
+			if i, found := slices.BinarySearch(bases, uint64(at)); found {
+				m.tables = append(m.tables, bases[i])
+			} else if i > 0 {
+				m.tables = append(m.tables, bases[i-1])
+			}
 		}
 	}
-	slices.Sort(m.slots)
-	return m, nil
+	return m
 }
 
-func uint32Bytes(data *die.Data, n uint64) []byte {
+// word is how a unit writes an offset in 4 bytes.
+func (f *file) word(n dwarf.Offset) []byte {
 	b := make([]byte, 4)
-	data.Order.PutUint32(b, uint32(n))
+	f.order.PutUint32(b, uint32(n))
 	return b
 }
 
 // in gives the places of a unit's bytes where the name is met, nil for none, and whether the unit may have it otherwise.
-func (m marks) in(u *die.Unit, b []byte) (places []int, otherwise bool) {
-	if m.many {
-		return nil, true
-	}
+func (m marks) in(u *unit) (places []int, otherwise bool) {
 	for _, mark := range m.needles {
-		for at := range die.Occurrences(b, mark) {
-			places = append(places, at)
+		places = slices.AppendSeq(places, occurrences(u.raw(), mark))
+	}
+	if len(m.tables) == 0 {
+		return places, m.many
+	}
+	base, ok := u.stringTable()
+	return places, m.many || ok && slices.Contains(m.tables, base)
+}
+
+// stringTable is where in .debug_str_offsets the strings begin that the unit names by index.
+func (u *unit) stringTable() (base uint64, ok bool) {
+	root, err := u.root()
+	if err != nil {
+		return 0, false
+	}
+	return root.number(dwarf.AttrStrOffsetsBase)
+}
+
+// stringTables are the tables of all units, sorted.
+func (f *file) stringTables() []uint64 {
+	if len(f.raw[".debug_str_offsets"]) == 0 {
+		return nil
+	}
+	var bases []uint64
+	for u := range f.units() {
+		if base, ok := u.stringTable(); ok {
+			bases = append(bases, base)
 		}
 	}
-	if len(m.slots) == 0 {
-		return places, false
+	slices.Sort(bases)
+	return bases
+}
+
+// occurrences yields every place of b where needle begins, overlaps included.
+func occurrences(b, needle []byte) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for at := 0; ; at++ {
+			i := bytes.Index(b[at:], needle)
+			if i < 0 {
+				return
+			}
+			at += i
+			if !yield(at) {
+				return
+			}
+		}
 	}
-	begin, end, ok := u.StringIndex()
-	i, _ := slices.BinarySearch(m.slots, begin)
-	return places, ok && i < len(m.slots) && m.slots[i] < end
 }

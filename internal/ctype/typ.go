@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-
-	"guestcore/internal/die"
 )
 
 // ctyp is a type: a Field without a place, and what lies inside.
@@ -31,14 +29,14 @@ func (t ctyp) moved() ctyp {
 // longer one is a circle.
 const maxChain = 64
 
-func (d *DWARF) littleEndian() bool { return d.data.Order == binary.ByteOrder(binary.LittleEndian) }
+func (d *DWARF) littleEndian() bool { return d.file.order == binary.ByteOrder(binary.LittleEndian) }
 
 // resolve reads a type through its typedefs and qualifiers.
-func (d *DWARF) resolve(e die.Entry) (ctyp, error) { return d.typ(e, 0) }
+func (d *DWARF) resolve(e entry) (ctyp, error) { return d.typ(e, 0) }
 
-func (d *DWARF) typ(e die.Entry, depth int) (ctyp, error) {
+func (d *DWARF) typ(e entry, depth int) (ctyp, error) {
 	if depth > maxChain {
-		return ctyp{}, fmt.Errorf("type at %#x: a chain of more than %d types", e.Off(), maxChain)
+		return ctyp{}, fmt.Errorf("type at %#x: a chain of more than %d types", e.Offset, maxChain)
 	}
 	switch e.Tag {
 	case dwarf.TagStructType, dwarf.TagClassType, dwarf.TagUnionType:
@@ -54,10 +52,10 @@ func (d *DWARF) typ(e die.Entry, depth int) (ctyp, error) {
 	case dwarf.TagSubroutineType:
 		return ctyp{Field: Field{Kind: KindFunc, Type: "function"}}, nil
 	case dwarf.TagUnspecifiedType:
-		return ctyp{Field: Field{Kind: KindVoid, Type: e.Name()}}, nil
+		return ctyp{Field: Field{Kind: KindVoid, Type: e.name()}}, nil
 	case dwarf.TagTypedef:
 		t, err := d.inner(e, depth)
-		t.Type = e.Name()
+		t.Type = e.name()
 		if t.rec != nil && t.Target == "" {
 			t.Target = t.Type // typedef struct { … } Name
 		}
@@ -67,12 +65,12 @@ func (d *DWARF) typ(e die.Entry, depth int) (ctyp, error) {
 		t.Type = qualified(t, e.Tag)
 		return t, err
 	}
-	return ctyp{}, fmt.Errorf("type at %#x: %v is none that C has", e.Off(), e.Tag)
+	return ctyp{}, fmt.Errorf("type at %#x: %v is none that C has", e.Offset, e.Tag)
 }
 
 // inner is the type that a type is made of; none is void.
-func (d *DWARF) inner(e die.Entry, depth int) (ctyp, error) {
-	to, ok, err := e.Ref(dwarf.AttrType)
+func (d *DWARF) inner(e entry, depth int) (ctyp, error) {
+	to, ok, err := e.ref(dwarf.AttrType)
 	if err != nil {
 		return ctyp{}, err
 	}
@@ -93,8 +91,8 @@ func qualified(t ctyp, tag dwarf.Tag) string {
 }
 
 // recordType reads a structure or union. One that is only declared in its unit is completed from another, if one has it.
-func (d *DWARF) recordType(e die.Entry, depth int) (ctyp, error) {
-	t := ctyp{Field: Field{Kind: KindStruct, Target: e.Name()}}
+func (d *DWARF) recordType(e entry, depth int) (ctyp, error) {
+	t := ctyp{Field: Field{Kind: KindStruct, Target: e.name()}}
 	keyword := "struct "
 	if e.Tag == dwarf.TagUnionType {
 		t.Kind, keyword = KindUnion, "union "
@@ -103,12 +101,12 @@ func (d *DWARF) recordType(e die.Entry, depth int) (ctyp, error) {
 	if t.Target == "" {
 		t.Type = keyword + "{...}"
 	}
-	if to, ok, err := e.Ref(dwarf.AttrSignature); err != nil {
+	if to, ok, err := e.ref(dwarf.AttrSignature); err != nil {
 		return ctyp{}, err
 	} else if ok && depth <= maxChain {
 		return d.typ(to, depth+1) // a stub that stands for the type of a type unit
 	}
-	if e.Flag(dwarf.AttrDeclaration) {
+	if e.flag(dwarf.AttrDeclaration) {
 		r, err := d.record(t.Target)
 		if err != nil {
 			return ctyp{}, fmt.Errorf("%s, which is declared only: %w", t.Type, err)
@@ -131,10 +129,9 @@ const (
 	encDecimalFloat = 0x0f
 )
 
-func baseType(e die.Entry) ctyp {
-	t := ctyp{Field: Field{Kind: KindInt, Type: e.Name(), Size: byteSize(e)}}
-	v, _ := e.Attr(dwarf.AttrEncoding)
-	enc, _ := v.Uint()
+func baseType(e entry) ctyp {
+	t := ctyp{Field: Field{Kind: KindInt, Type: e.name(), Size: byteSize(e)}}
+	enc, _ := e.number(dwarf.AttrEncoding)
 	switch enc {
 	case encBoolean:
 		t.Kind = KindBool
@@ -146,19 +143,15 @@ func baseType(e die.Entry) ctyp {
 	return t
 }
 
-func byteSize(e die.Entry) uint64 {
-	v, ok := e.Attr(dwarf.AttrByteSize)
-	if !ok {
-		return 0
-	}
-	n, _ := v.Uint()
+func byteSize(e entry) uint64 {
+	n, _ := e.number(dwarf.AttrByteSize)
 	return n
 }
 
-func (d *DWARF) pointerType(e die.Entry, depth int) (ctyp, error) {
+func (d *DWARF) pointerType(e entry, depth int) (ctyp, error) {
 	t := ctyp{Field: Field{Kind: KindPointer, Size: byteSize(e)}}
 	if t.Size == 0 {
-		t.Size = uint64(e.Unit().AddrSize())
+		t.Size = uint64(e.addrSize())
 	}
 	spelled, target, err := d.pointee(e, depth)
 	if err != nil {
@@ -174,8 +167,8 @@ func (d *DWARF) pointerType(e die.Entry, depth int) (ctyp, error) {
 
 // pointee spells what a pointer points to, and names the structure if it is one. It reads no further than the name: the structure may be
 // unknown, or contain the pointer.
-func (d *DWARF) pointee(e die.Entry, depth int) (spelled, target string, err error) {
-	to, ok, err := e.Ref(dwarf.AttrType)
+func (d *DWARF) pointee(e entry, depth int) (spelled, target string, err error) {
+	to, ok, err := e.ref(dwarf.AttrType)
 	if err != nil {
 		return "", "", err
 	}
@@ -184,43 +177,43 @@ func (d *DWARF) pointee(e die.Entry, depth int) (spelled, target string, err err
 	}
 	switch to.Tag {
 	case dwarf.TagStructType, dwarf.TagClassType:
-		return "struct " + to.Name(), to.Name(), nil
+		return "struct " + to.name(), to.name(), nil
 	case dwarf.TagUnionType:
-		return "union " + to.Name(), to.Name(), nil
+		return "union " + to.name(), to.name(), nil
 	case dwarf.TagTypedef, dwarf.TagConstType, dwarf.TagVolatileType, dwarf.TagRestrictType, dwarf.TagAtomicType:
 		if depth > maxChain {
-			return "", "", fmt.Errorf("type at %#x: a chain of more than %d types", e.Off(), maxChain)
+			return "", "", fmt.Errorf("type at %#x: a chain of more than %d types", e.Offset, maxChain)
 		}
 		spelled, target, err = d.pointee(to, depth+1)
 		if to.Tag != dwarf.TagTypedef {
 			return qualified(ctyp{Field: Field{Type: spelled}}, to.Tag), target, err
 		}
 		if target == "" && isRecord(to) {
-			target = to.Name()
+			target = to.name()
 		}
-		return to.Name(), target, err
+		return to.name(), target, err
 	}
 	t, err := d.typ(to, depth+1)
 	return t.Type, "", err
 }
 
 // arrayType reads an array; of more dimensions than one, an array of arrays.
-func (d *DWARF) arrayType(e die.Entry, depth int) (ctyp, error) {
+func (d *DWARF) arrayType(e entry, depth int) (ctyp, error) {
 	elem, err := d.inner(e, depth)
 	if err != nil {
 		return ctyp{}, err
 	}
 	var counts []uint64
-	for c, err := range e.Children() {
+	for c, err := range e.children() {
 		if err != nil {
 			return ctyp{}, err
 		}
 		if c.Tag == dwarf.TagSubrangeType {
-			counts = append(counts, elements(c.Entry))
+			counts = append(counts, elements(c))
 		}
 	}
 	if len(counts) > maxChain {
-		return ctyp{}, fmt.Errorf("type at %#x: an array of %d dimensions", e.Off(), len(counts))
+		return ctyp{}, fmt.Errorf("type at %#x: an array of %d dimensions", e.Offset, len(counts))
 	}
 	if counts == nil {
 		counts = []uint64{0}
@@ -228,7 +221,7 @@ func (d *DWARF) arrayType(e die.Entry, depth int) (ctyp, error) {
 	dims := ""
 	for i := len(counts) - 1; i >= 0; i-- {
 		if counts[i] != 0 && elem.Size > 1<<62/counts[i] {
-			return ctyp{}, fmt.Errorf("type at %#x: an array of %d elements of %d bytes", e.Off(), counts[i], elem.Size)
+			return ctyp{}, fmt.Errorf("type at %#x: an array of %d elements of %d bytes", e.Offset, counts[i], elem.Size)
 		}
 		dims = fmt.Sprintf("[%d]", counts[i]) + dims
 		inner := elem
@@ -240,7 +233,7 @@ func (d *DWARF) arrayType(e die.Entry, depth int) (ctyp, error) {
 }
 
 // arrayName spells an array as C does, "char [256]".
-func arrayName(e die.Entry, inner ctyp, dims string) string {
+func arrayName(e entry, inner ctyp, dims string) string {
 	for inner.Kind == KindArray && inner.elem != nil {
 		inner = *inner.elem
 	}
@@ -248,23 +241,20 @@ func arrayName(e die.Entry, inner ctyp, dims string) string {
 }
 
 // elements is the number of elements of one dimension, 0 for a flexible array.
-func elements(e die.Entry) uint64 {
-	if v, ok := e.Attr(dwarf.AttrCount); ok && v.IsConstant() {
-		n, _ := v.Uint()
+func elements(e entry) uint64 {
+	if n, ok := e.number(dwarf.AttrCount); ok {
 		return n
 	}
-	if v, ok := e.Attr(dwarf.AttrUpperBound); ok && v.IsConstant() {
-		if n, _ := v.Uint(); n+1 <= 1<<62 { // gcc gives [0] the upper bound -1
-			return n + 1
-		}
+	if n, ok := e.number(dwarf.AttrUpperBound); ok && n+1 <= 1<<62 { // gcc gives [0] the upper bound -1
+		return n + 1
 	}
 	return 0
 }
 
 // enumType reads an enumeration. It is signed if its integer type is, or failing that if an enumerator is negative.
-func (d *DWARF) enumType(e die.Entry, depth int) (ctyp, error) {
-	t := ctyp{Field: Field{Kind: KindEnum, Size: byteSize(e), Type: "enum " + e.Name()}}
-	if _, ok := e.Attr(dwarf.AttrType); ok {
+func (d *DWARF) enumType(e entry, depth int) (ctyp, error) {
+	t := ctyp{Field: Field{Kind: KindEnum, Size: byteSize(e), Type: "enum " + e.name()}}
+	if e.Val(dwarf.AttrType) != nil {
 		base, err := d.inner(e, depth)
 		if err != nil {
 			return ctyp{}, err
@@ -275,14 +265,12 @@ func (d *DWARF) enumType(e die.Entry, depth int) (ctyp, error) {
 		}
 		return t, nil
 	}
-	for c, err := range e.Children() {
+	for c, err := range e.children() {
 		if err != nil {
 			return ctyp{}, err
 		}
-		if v, ok := c.Attr(dwarf.AttrConstValue); ok {
-			if n, ok := v.Int(); ok && n < 0 && v.IsSigned() {
-				t.Signed = true
-			}
+		if n, ok := c.Val(dwarf.AttrConstValue).(int64); ok && n < 0 {
+			t.Signed = true
 		}
 	}
 	return t, nil

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"guestcore/internal/die"
 )
 
 // Variable is a variable with a fixed address.
@@ -20,13 +18,13 @@ type Variable struct {
 
 // Variable finds a variable with a fixed address: with function "" one at file scope (static or not), else a static one inside
 // that function, inlined or not. An unknown name gives an error that wraps ErrNoVariable.
-func (d *DWARF) Variable(function, name string) (Variable, error) {
+func (d *DWARF) Variable(function, name string) (v Variable, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var v Variable
+	defer recovered(&err)
 	var found bool
-	var placeless []die.Entry
-	err := d.search(name, isVariable, func(u *die.Unit) (bool, error) {
+	var placeless []entry
+	err = d.search(name, isVariable, func(u *unit) (bool, error) {
 		named, err := namedIn(u, function, name)
 		if err != nil || named == nil {
 			return false, err
@@ -62,26 +60,26 @@ func (d *DWARF) Variable(function, name string) (Variable, error) {
 	return v, nil
 }
 
-func isVariable(e die.Entry) bool { return e.Tag == dwarf.TagVariable }
+func isVariable(e entry) bool { return e.Tag == dwarf.TagVariable }
 
 // namedIn finds the variables of that name in one unit, inside the function or outside of all.
-func namedIn(u *die.Unit, function, name string) ([]die.Entry, error) {
-	root, err := u.Root()
+func namedIn(u *unit, function, name string) ([]entry, error) {
+	root, err := u.root()
 	if err != nil {
 		return nil, err
 	}
-	var named []die.Entry
+	var named []entry
 	var inside []string // the names of the enclosing functions, "" for other entries; by depth
-	for c, err := range root.Walk() {
+	for c, err := range root.walk() {
 		if err != nil {
 			return nil, err
 		}
-		inside = inside[:min(len(inside), c.Depth-1)]
-		if c.Tag == dwarf.TagVariable && c.Named(name) && innermost(inside) == function {
-			named = append(named, c.Entry)
+		inside = inside[:min(len(inside), c.depth-1)]
+		if c.Tag == dwarf.TagVariable && c.name() == name && innermost(inside) == function {
+			named = append(named, c.entry)
 		}
-		if c.HasChildren() {
-			inside = append(inside, functionName(c.Entry))
+		if c.Children {
+			inside = append(inside, functionName(c.entry))
 		}
 	}
 	return named, nil
@@ -90,44 +88,44 @@ func namedIn(u *die.Unit, function, name string) ([]die.Entry, error) {
 // kin finds the variables of a unit that stand for one of the named ones. The entry with the name may not have the place: it may be a
 // declaration, or belong to the abstract form of a function that was inlined. Then an entry that refers to it as its specification or
 // origin has it.
-func kin(u *die.Unit, named []die.Entry) ([]die.Entry, error) {
-	root, err := u.Root()
+func kin(u *unit, named []entry) ([]entry, error) {
+	root, err := u.root()
 	if err != nil {
 		return nil, err
 	}
-	var found []die.Entry
-	for c, err := range root.Walk() {
+	var found []entry
+	for c, err := range root.walk() {
 		if err != nil {
 			return nil, err
 		}
 		if c.Tag != dwarf.TagVariable {
 			continue
 		}
-		if to, ok := stem(c.Entry); ok && slices.ContainsFunc(named, func(n die.Entry) bool { return n.Unit() == to.Unit() && n.Off() == to.Off() }) {
-			found = append(found, c.Entry)
+		if to, ok := stem(c.entry); ok && slices.ContainsFunc(named, to.is) {
+			found = append(found, c.entry)
 		}
 	}
 	return found, nil
 }
 
 // stem is the entry that an entry leaves its name and type to.
-func stem(e die.Entry) (die.Entry, bool) {
+func stem(e entry) (entry, bool) {
 	for _, attr := range []dwarf.Attr{dwarf.AttrSpecification, dwarf.AttrAbstractOrigin} {
-		if to, ok, err := e.Ref(attr); ok && err == nil {
+		if to, ok, err := e.ref(attr); ok && err == nil {
 			return to, true
 		}
 	}
-	return die.Entry{}, false
+	return entry{}, false
 }
 
 // referable are those of a unit's entries that entries of other units may refer to: definitions, as -flto makes them, and all that dwz moved
 // to a unit of its own. A declaration in a source's unit is for that unit alone.
-func referable(u *die.Unit, entries []die.Entry) []die.Entry {
-	root, err := u.Root()
+func referable(u *unit, entries []entry) []entry {
+	root, err := u.root()
 	if err != nil || root.Tag == dwarf.TagPartialUnit {
 		return entries
 	}
-	return slices.DeleteFunc(entries, func(e die.Entry) bool { return e.Flag(dwarf.AttrDeclaration) })
+	return slices.DeleteFunc(entries, func(e entry) bool { return e.flag(dwarf.AttrDeclaration) })
 }
 
 // maxHops bounds the units that lie between a name and its place: with -flto the names are in the units of the sources and the places in
@@ -136,18 +134,14 @@ const maxHops = 3
 
 // kinElsewhere finds the variables of all units that stand for one of the named ones of another unit. A reference to another unit is an
 // offset, so that most units are ruled out by their bytes.
-func (d *DWARF) kinElsewhere(named []die.Entry) ([]die.Entry, error) {
+func (d *DWARF) kinElsewhere(named []entry) ([]entry, error) {
 	var refs [][]byte
 	for _, e := range named {
-		refs = append(refs, uint32Bytes(d.data, e.Off()))
+		refs = append(refs, d.file.word(e.Offset))
 	}
-	var found []die.Entry
-	for _, u := range d.data.Units() {
-		b, err := u.Peek(nil)
-		if err != nil {
-			return nil, err
-		}
-		if len(refs) <= maxNeedles && !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(b, ref) }) {
+	var found []entry
+	for u := range d.file.units() {
+		if len(refs) <= maxNeedles && !slices.ContainsFunc(refs, func(ref []byte) bool { return bytes.Contains(u.raw(), ref) }) {
 			continue
 		}
 		more, err := kin(u, named)
@@ -155,7 +149,7 @@ func (d *DWARF) kinElsewhere(named []die.Entry) ([]die.Entry, error) {
 			return nil, err
 		}
 		for _, e := range more {
-			if !slices.ContainsFunc(named, func(n die.Entry) bool { return n.Unit() == e.Unit() }) {
+			if !slices.ContainsFunc(named, func(n entry) bool { return n.unit() == e.unit() }) {
 				found = append(found, e)
 			}
 		}
@@ -164,13 +158,9 @@ func (d *DWARF) kinElsewhere(named []die.Entry) ([]die.Entry, error) {
 }
 
 // fixed makes a Variable of the first of the entries that has a fixed address.
-func (d *DWARF) fixed(entries []die.Entry, name string) (Variable, bool, error) {
+func (d *DWARF) fixed(entries []entry, name string) (Variable, bool, error) {
 	for _, e := range entries {
-		loc, ok := e.Attr(dwarf.AttrLocation)
-		if !ok {
-			continue
-		}
-		addr, ok := loc.FixedAddr()
+		addr, ok := e.address()
 		if !ok {
 			continue
 		}
@@ -184,13 +174,13 @@ func (d *DWARF) fixed(entries []die.Entry, name string) (Variable, bool, error) 
 
 // typeOf is the type of a variable, and the name of the unit that says it. A structure that no unit defines leaves it empty: the
 // address is good all the same.
-func (d *DWARF) typeOf(e die.Entry) (ctyp, string, error) {
+func (d *DWARF) typeOf(e entry) (ctyp, string, error) {
 	unit := ""
-	if root, err := e.Unit().Root(); err == nil {
-		unit = root.Name()
+	if root, err := e.unit().root(); err == nil {
+		unit = root.name()
 	}
 	for range maxHops + 1 {
-		to, ok, err := e.Ref(dwarf.AttrType)
+		to, ok, err := e.ref(dwarf.AttrType)
 		if err != nil {
 			return ctyp{}, unit, err
 		}
@@ -209,17 +199,17 @@ func (d *DWARF) typeOf(e die.Entry) (ctyp, string, error) {
 }
 
 // functionName is the name of a function, also of an instance whose abstract form has the name; "" if it is none.
-func functionName(e die.Entry) string {
+func functionName(e entry) string {
 	for range maxChain {
 		if e.Tag != dwarf.TagSubprogram && e.Tag != dwarf.TagInlinedSubroutine {
 			return ""
 		}
-		if name := e.Name(); name != "" {
+		if name := e.name(); name != "" {
 			return name
 		}
-		to, ok, err := e.Ref(dwarf.AttrAbstractOrigin)
+		to, ok, err := e.ref(dwarf.AttrAbstractOrigin)
 		if !ok {
-			to, ok, err = e.Ref(dwarf.AttrSpecification)
+			to, ok, err = e.ref(dwarf.AttrSpecification)
 		}
 		if !ok || err != nil {
 			return ""

@@ -3,121 +3,146 @@ package monitor
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strings"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/argv"
 	"guestcore/internal/dump"
+	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
 
-// Formats are the formats a dump can have.
-var Formats = dump.Table{vmcore.Format{}}
+// formats are the formats a dump can have.
+var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
 
-var dumpCommand = Command{
-	Name:    "dump-guest-memory",
-	Usage:   "[--partial] FILE [ARCH]",
-	Summary: "write the guest's memory to FILE as an ELF vmcore",
-	Help: `
+var dumpCommand = command{
+	name:    "dump-guest-memory",
+	usage:   "[flags] " + DumpUsage,
+	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
+}
+
+func init() { // the help lists the flags
+	dumpCommand.run = runDump
+	fs := argv.New(dumpCommand.name)
+	NewDumpArgs(fs)
+	detachFlag(fs)
+	var flags strings.Builder
+	argv.List(&flags, fs)
+	dumpCommand.help = `
 FILE is relative to the directory guestcore runs in; quote it or escape
 blanks with a backslash. It appears when it is whole.
 
 ARCH is one of ` + strings.Join(arch.GuestNames(), ", ") + `;
 auto, or none, takes it from QEMU.
 
+BEGIN and LENGTH limit the dump to a range of guest-physical addresses. A
+number is decimal, or hexadecimal with 0x; k, M, G or T may follow it.
+
 Memory that the source lacks makes the command fail, with its ranges;
 --partial writes what is there and labels the rest.
 
-Interrupt (Ctrl-C) ends the command and leaves no file.`,
-	run: func(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
-		r := DumpRequest{}
-		var words []string
-		for _, a := range args {
-			switch {
-			case a == "--partial":
-				r.Partial = true
-			case strings.HasPrefix(a, "--") && len(a) > 2:
-				return fmt.Errorf("unknown option %s: dump-guest-memory takes --partial", a)
-			default:
-				words = append(words, a)
-			}
-		}
-		switch len(words) {
-		case 1:
-			r.File = words[0]
-		case 2:
-			r.File, r.Arch = words[0], words[1]
-		default:
-			return errors.New("usage: dump-guest-memory [--partial] FILE [ARCH]")
-		}
-		_, err := m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
+Interrupt (Ctrl-C) ends the command and leaves no file. With --detach the
+command returns at once: "info dump" shows how far the dump is, "cancel-dump"
+ends it.
+
+` + flags.String()
+}
+
+func detachFlag(fs *flag.FlagSet) *bool {
+	detach := fs.Bool("detach", false, "return at once and write in the background")
+	fs.BoolVar(detach, "d", false, "as in QEMU's monitor: --detach")
+	return detach
+}
+
+func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+	fs := argv.New(dumpCommand.name)
+	dumpArgs, detach := NewDumpArgs(fs), detachFlag(fs)
+	words, err := argv.Parse(fs, args, `"help dump-guest-memory" lists the flags`)
+	if errors.Is(err, flag.ErrHelp) {
+		return helpCommand.run(m, ctx, []string{dumpCommand.name}, out)
+	}
+	if err != nil {
 		return err
-	},
-}
-
-// DumpRequest is what a user asks of a dump.
-type DumpRequest struct {
-	File    string
-	Arch    string // "" and "auto": QEMU's own
-	Partial bool   // write what the source has, label the rest
-
-	To     *os.File         // where the dump goes if not to File
-	Output dump.FileOptions // of the file
-}
-
-// DumpResult is what became of it.
-type DumpResult struct {
-	Arch     string
-	Warnings []string
-	dump.Summary
+	}
+	r, err := dumpArgs.Request(words)
+	if err != nil {
+		return err
+	}
+	if r.File == "-" {
+		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
+	}
+	if *detach {
+		return m.Detach(ctx, r, out)
+	}
+	_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
+	return err
 }
 
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	vm, err := m.Session.VM()
+	d, err := m.plan(r, out)
 	if err != nil {
 		return DumpResult{}, err
+	}
+	stop := progress.Show(&d.meter, show)
+	defer stop() // should run panic
+	d.run(ctx)
+	stop() // nothing is shown behind it
+	if d.err != nil {
+		return DumpResult{}, d.err
+	}
+	fmt.Fprintln(out, d.summary)
+	return newDumpResult(d), nil
+}
+
+// plan makes all of a dump but the file. It prints the table of RAM ranges and
+// the warnings.
+func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
+	if m.last.active() {
+		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
+	}
+	if r.To == nil {
+		if err := m.Session.CheckDestination(r.File); err != nil {
+			return nil, err
+		}
+	}
+	vm, err := m.Session.VM()
+	if err != nil {
+		return nil, err
 	}
 	machine, err := vm.Guest(r.Arch)
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
 	rows, err := vm.Rows()
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
 	printRows(out, rows)
-	res := DumpResult{Arch: machine.Arch.Name, Warnings: append(m.Session.Warnings, machine.Warnings...)}
-	for _, w := range res.Warnings {
+	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	format, err := Formats.Find("")
+	format, err := formats.Find(r.Format)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
-	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Align: dump.AlignFor(r.File)})
+	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
+	r.Output.Log = m.Log
+	job, err := format.Plan(machine, r.Options)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
-	var meter progress.Meter
-	func() {
-		defer progress.Show(&meter, show)() // nothing is shown behind it
-		if r.To != nil {
-			res.Summary, err = dump.ToOpen(ctx, job, r.To, r.Output, &meter)
-		} else {
-			res.Summary, err = dump.ToFile(ctx, job, r.File, r.Output, &meter)
-		}
-	}()
-	if err != nil {
-		return res, err
-	}
-	fmt.Fprintf(out, "%v\n", res.Summary)
-	return res, nil
+	m.last = newDumping(r, job)
+	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	return m.last, nil
 }
 
 // printRows prints the table of scripts/dump-guest-memory.py.

@@ -11,7 +11,8 @@ import (
 	"guestcore/internal/qemu"
 )
 
-// Info is what is known of a session, for --json.
+// Info is what is known of a session, for --json. Addresses and sizes are
+// numbers, sizes in bytes.
 type Info struct {
 	Machine   qemu.Machine `json:"machine"`
 	Symbols   Symbols      `json:"symbols"`
@@ -25,9 +26,10 @@ type Symbols struct {
 	Executable *objfile.Provenance `json:"executable,omitempty"`
 	Layout     string              `json:"layout"`
 	Globals    []qemu.Global       `json:"globals"`
+	Notes      []string            `json:"notes,omitempty"` // what was not used, and why
 }
 
-// FlatRange is a range of the guest's memory bus. Sizes are in bytes.
+// FlatRange is a range of the guest's memory bus.
 type FlatRange struct {
 	Start    uint64 `json:"start"`
 	End      uint64 `json:"end"`
@@ -39,18 +41,18 @@ type FlatRange struct {
 	Host     uint64 `json:"host_addr,omitempty"`
 }
 
-// RAMBlock is a RAM block of QEMU. Sizes are in bytes.
+// RAMBlock is a RAM block of QEMU.
 type RAMBlock struct {
-	Name   string `json:"name"`
-	Host   uint64 `json:"host_addr"`
-	Offset uint64 `json:"ram_addr"`
-	Used   uint64 `json:"used_length"`
-	Max    uint64 `json:"max_length"`
-	Path   string `json:"path,omitempty"`
-	Data   uint64 `json:"data"`
-	Zero   uint64 `json:"zero"`
-	Absent uint64 `json:"absent"`
-	Why    string `json:"absent_because,omitempty"`
+	Name   string   `json:"name"`
+	Host   uint64   `json:"host_addr"`
+	Offset uint64   `json:"ram_addr"`
+	Used   uint64   `json:"used_length"`
+	Max    uint64   `json:"max_length"`
+	Path   string   `json:"path,omitempty"`
+	Data   uint64   `json:"data"`
+	Zero   uint64   `json:"zero"`
+	Absent uint64   `json:"absent"`
+	Why    []string `json:"absent_because,omitempty"`
 }
 
 // Info collects all that the info commands print.
@@ -59,7 +61,7 @@ func (m *Monitor) Info() (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Machine: vm.Machine(), Warnings: m.Session.Warnings}
+	info := Info{Machine: vm.Machine(), FlatView: []FlatRange{}, RAMBlocks: []RAMBlock{}, Warnings: m.Session.Warnings}
 	for _, r := range vm.FlatView() {
 		fr := FlatRange{
 			Start: uint64(r.Start), End: uint64(r.End()), Kind: r.Kind(), Name: r.Region.Name,
@@ -73,10 +75,10 @@ func (m *Monitor) Info() (Info, error) {
 	for _, b := range vm.RAMBlocks() {
 		info.RAMBlocks = append(info.RAMBlocks, RAMBlock{
 			Name: b.Name, Host: uint64(b.Host), Offset: b.Offset, Used: b.UsedLength, Max: b.MaxLength,
-			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why,
+			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why(),
 		})
 	}
-	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals()} // after Machine, which looks some up
+	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals(), Notes: vm.Notes()} // after Machine, which looks some up
 	if m.Session.Exe != nil {
 		p := m.Session.Exe.Describe()
 		info.Symbols.Executable = &p
@@ -85,10 +87,10 @@ func (m *Monitor) Info() (Info, error) {
 }
 
 // infoCommand is a command that prints a part of [Info].
-func infoCommand(name, summary string, print func(io.Writer, Info)) Command {
-	return Command{
-		Name:    name,
-		Summary: summary,
+func infoCommand(name, summary string, print func(io.Writer, Info)) command {
+	return command{
+		name:    name,
+		summary: summary,
 		run: func(m *Monitor, _ context.Context, args []string, out io.Writer) error {
 			if err := noArguments(name, args); err != nil {
 				return err
@@ -159,10 +161,9 @@ func printSymbols(out io.Writer, info Info) {
 		for _, t := range e.Symbols {
 			fmt.Fprintf(out, "symbols        %s\n", t)
 		}
-		switch {
-		case e.DebugInfo == "":
+		if e.DebugInfo == "" {
 			fmt.Fprintln(out, "debug info     none")
-		default:
+		} else {
 			fmt.Fprintf(out, "debug info     %s (%s)\n", e.DebugInfo, e.FoundBy)
 		}
 		if e.Supplementary != "" {
@@ -171,7 +172,10 @@ func printSymbols(out io.Writer, info Info) {
 	}
 	fmt.Fprintf(out, "layouts        %s\n", s.Layout)
 	for _, g := range s.Globals {
-		fmt.Fprintf(out, "%#014x %s, %s\n", uint64(g.Addr), g.Name, g.From)
+		fmt.Fprintf(out, "%-22s %v, %s\n", g.Name, g.Addr, g.From)
+	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
 	}
 	if s.Executable != nil {
 		for _, w := range s.Executable.Warnings {
@@ -209,8 +213,8 @@ func printRAMBlocks(out io.Writer, info Info) {
 			fmt.Fprintf(out, " (%s)", b.Path)
 		}
 		fmt.Fprintln(out)
-		if b.Why != "" {
-			fmt.Fprintf(out, "    absent: %s\n", b.Why)
+		for _, why := range b.Why {
+			fmt.Fprintf(out, "    absent: %s\n", why)
 		}
 	}
 }

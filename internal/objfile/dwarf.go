@@ -15,26 +15,11 @@ type DebugData struct {
 	// SupErr says why Sup is missing although the file needs it; nil if all is well.
 	SupErr error
 
-	img      *image
-	sections map[string]*Section
-	file     *File
+	img *image
 }
 
-// Section gives a section by its name, ".debug_info", nil if there is none. One that is compressed in the file is
-// held in memory from the first call on.
-func (d *DebugData) Section(name string) (*Section, error) {
-	d.file.mu.Lock()
-	defer d.file.mu.Unlock()
-	if r, ok := d.sections[name]; ok {
-		return r, nil
-	}
-	r, err := d.img.section(name)
-	if err != nil {
-		return nil, err
-	}
-	d.sections[name] = r
-	return r, nil
-}
+// Section reads the content of a section by its name, ".debug_info", uncompressed; nil if there is none. Each call reads anew.
+func (d *DebugData) Section(name string) ([]byte, error) { return d.img.bytes(name) }
 
 // DebugData gives the DWARF that belongs to the file. With none the error wraps ErrNoDebugInfo and says where was looked.
 func (f *File) DebugData() (*DebugData, error) {
@@ -48,16 +33,16 @@ func (f *File) DebugData() (*DebugData, error) {
 		return nil, fmt.Errorf("%s (build-id %s): none in the file, none for it under %s nor in debuginfod's cache: %w",
 			f.main.path, orNone(f.main.id), strings.Join(f.opts.dirs(), ", "), ErrNoDebugInfo)
 	}
-	f.data = f.debugData(d.img)
+	f.data = debugData(d.img)
 	f.data.SupErr = d.supOf
 	if d.sup != nil {
-		f.data.Sup = f.debugData(d.sup)
+		f.data.Sup = debugData(d.sup)
 	}
 	return f.data, nil
 }
 
-func (f *File) debugData(img *image) *DebugData {
-	return &DebugData{Path: img.path, Order: img.elf.ByteOrder, img: img, file: f, sections: map[string]*Section{}}
+func debugData(img *image) *DebugData {
+	return &DebugData{Path: img.path, Order: img.elf.ByteOrder, img: img}
 }
 
 // hasDWARF says whether the file itself holds types. A stripped program may keep the links to them.

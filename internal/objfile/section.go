@@ -12,38 +12,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxSection bounds the bytes of one section in memory: twice the largest debug information known for a program.
+// maxSection bounds the bytes of one section, expanded: twice the largest debug information known for a program.
 const maxSection = 8 << 30
 
-// Section is the content of one section, uncompressed. What lies uncompressed in the file stays there and is read piece by piece.
-type Section struct {
-	size  uint64
-	bytes []byte      // the content; nil: still in the file
-	r     io.ReaderAt // the file
-	off   int64       // where in the file the section begins
-}
-
-// Size is the number of bytes.
-func (s *Section) Size() uint64 { return s.size }
-
-// Slice gives n bytes at an offset, not to be written to. They are read into room where that is large enough and needed.
-func (s *Section) Slice(off, n uint64, room []byte) ([]byte, error) {
-	if off > s.size || n > s.size-off {
-		return nil, fmt.Errorf("%d bytes at %#x of a section of %d: %w", n, off, s.size, io.ErrUnexpectedEOF)
-	}
-	if s.bytes != nil {
-		return s.bytes[off : off+n : off+n], nil
-	}
-	if uint64(cap(room)) < n {
-		room = make([]byte, n)
-	}
-	room = room[:n]
-	return room, readFull(s.r, room, uint64(s.off)+off)
-}
-
-// section gives the content of a section, uncompressed, nil if there is none of that name. Compressed ones are expanded to memory
-// at once. Both ways of compressing are known: SHF_COMPRESSED and the older name .zdebug_*.
-func (img *image) section(name string) (_ *Section, err error) {
+// bytes gives the content of a section, uncompressed, nil if there is none of that name. Both ways of compressing are known:
+// SHF_COMPRESSED and the older name .zdebug_*.
+func (img *image) bytes(name string) (b []byte, err error) {
 	defer recovered(&err, img.path)
 	s := img.elf.Section(name)
 	if s == nil {
@@ -54,33 +28,16 @@ func (img *image) section(name string) (_ *Section, err error) {
 	if s == nil || s.Type == elf.SHT_NOBITS {
 		return nil, nil
 	}
-	if err := img.inFile(s); err != nil {
-		return nil, err
-	}
-	var b []byte
 	switch {
 	case s.Flags&elf.SHF_COMPRESSED != 0:
 		b, err = img.expandCompressed(s)
 	case s.Name != name:
 		b, err = img.expandZdebug(s)
 	default:
-		return &Section{size: s.FileSize, r: img.r, off: int64(s.Offset)}, nil
+		b, err = img.raw(s)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: section %s: %w", img.path, s.Name, err)
-	}
-	return &Section{size: uint64(len(b)), bytes: b}, nil
-}
-
-// bytes gives the whole content of a section, nil if there is none of that name.
-func (img *image) bytes(name string) ([]byte, error) {
-	s, err := img.section(name)
-	if s == nil || err != nil {
-		return nil, err
-	}
-	b, err := s.Slice(0, s.size, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: section %s: %w", img.path, name, err)
 	}
 	return b, nil
 }

@@ -80,7 +80,7 @@ func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, 
 	}
 	note, err := vm.vmcoreinfo()
 	switch {
-	case err == nil && note.Order == other.Order:
+	case err == nil && note.order == other.Order:
 		return other, "", nil
 	case err == nil:
 		return g, "", nil

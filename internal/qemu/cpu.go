@@ -12,15 +12,15 @@ const (
 	maxCPUSize = 1 << 20 // sizeof any CPU object is below 256 KiB
 )
 
-// VCPU is a virtual processor.
-type VCPU struct {
+// vcpu is a virtual processor.
+type vcpu struct {
 	Addr addr.HVA // of its CPUState
 	Type string   // QOM type: "qemu64-x86_64-cpu"
 }
 
 // findCPUs walks the list of vCPUs: the global cpus_queue (cpus before 8.2) or
 // whatever in QEMU's data is the head of such a list.
-func (vm *VM) findCPUs() ([]VCPU, error) {
+func (vm *VM) findCPUs() ([]vcpu, error) {
 	for _, name := range []string{symCPUsQueue, symCPUs} {
 		if g, err := vm.global(name); err == nil {
 			first, err := vm.space.Pointer(g.Addr)
@@ -69,13 +69,13 @@ func (vm *VM) cpuLink(head, first addr.HVA) (addr.HVA, error) {
 	return 0, fmt.Errorf("vCPU at %#x is not linked to its list", uint64(first))
 }
 
-func (vm *VM) walkCPUs(head, first addr.HVA) ([]VCPU, error) {
+func (vm *VM) walkCPUs(head, first addr.HVA) ([]vcpu, error) {
 	node, err := vm.cpuLink(head, first)
 	if err != nil {
 		return nil, err
 	}
 	word := addr.HVA(vm.space.PointerSize)
-	var cpus []VCPU
+	var cpus []vcpu
 	back := head
 	for a := first; a != 0; {
 		typ, err := vm.typeName(a)
@@ -89,7 +89,7 @@ func (vm *VM) walkCPUs(head, first addr.HVA) ([]VCPU, error) {
 		if prev != back || len(cpus) == maxVCPUs {
 			return nil, fmt.Errorf("vCPU %d at %#x: the list of vCPUs is broken", len(cpus), uint64(a))
 		}
-		cpus = append(cpus, VCPU{Addr: a, Type: typ})
+		cpus = append(cpus, vcpu{Addr: a, Type: typ})
 		back = a + node
 		if a, err = vm.space.Pointer(a + node); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", len(cpus), err)

@@ -76,6 +76,17 @@ func (f *fake) insert(a addr.HVA, size uint64, off int64, kind extent.Kind) {
 	}
 }
 
+// unmap takes memory out of the process.
+func (f *fake) unmap(a addr.HVA, size uint64) {
+	m := &extent.Map[addr.HVA, addr.FileOff]{}
+	for _, part := range append(f.maps.Clip(0, uint64(a)), f.maps.Clip(a+addr.HVA(size), ^uint64(0))...) {
+		if err := m.Insert(part); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.maps = m
+}
+
 func (f *fake) alloc(size uint64) addr.HVA {
 	a := fakeHeap + addr.HVA(len(f.heap))
 	f.heap = append(f.heap, make([]byte, (size+31)&^15)...)

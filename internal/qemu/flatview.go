@@ -20,7 +20,7 @@ const maxName = 256
 // FlatRange is one range of a FlatView: what a guest-physical address leads to.
 type FlatRange struct {
 	Start          addr.GPA
-	Size           uint64 // bytes; saturates at 2^64-1
+	Size           uint64 // bytes; one less for a range up to the end of all addresses
 	OffsetInRegion uint64 // bytes
 	ReadOnly       bool   // as the guest sees it
 	Region         *Region
@@ -127,8 +127,9 @@ func (vm *VM) readRange(fr *cvalue.Object, regions map[addr.HVA]region) (FlatRan
 		return r, fmt.Errorf("MemoryRegion at %#x: %w", uint64(mr.Addr), reg.err)
 	}
 	r.Region = reg.Region
-	if sizeHi == 1 && size == 0 && start == 0 && !reg.RAM { // one region over all of 2^64
-		r.Size, sizeHi = ^uint64(0), 0
+	// Some boards have a background of I/O up to 2^64.
+	if !reg.RAM && start+size == 0 && (sizeHi == 1 && size == 0 || sizeHi == 0 && size != 0) {
+		r.Size, sizeHi = size-1, 0
 	}
 	if startHi != 0 || sizeHi != 0 || r.Size == 0 || start+r.Size < start {
 		return r, fmt.Errorf("start %#x_%016x, size %#x_%016x cannot be", startHi, start, sizeHi, size)

@@ -69,7 +69,7 @@ func (vm *VM) HostAddr(r FlatRange) (addr.HVA, *RAMBlock, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if off+r.Size < off || off+r.Size > b.MaxLength {
+	if off+r.Size < off || off+r.Size > b.UsedLength {
 		return 0, nil, fmt.Errorf("it passes the end of RAM block %q", b.Name)
 	}
 	return b.Host + addr.HVA(off), b, nil
@@ -82,30 +82,35 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vm.Rows(); err != nil {
+	image, err := vm.image()
+	if err != nil {
 		return nil, err
 	}
-	m := &guest.Machine{Arch: g, Image: vm.image()}
+	m := &guest.Machine{Arch: g, Image: image}
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
 	if cpus, err := vm.cpus(); err == nil {
 		m.CPUs = len(cpus)
 	}
-	m.Missing = vm.missing(m.Image)
-	if info, err := vm.vmcoreinfo(); err == nil {
-		m.VMCoreInfo = info.Note
+	m.Missing = vm.missing()
+	m.Warnings = append(m.Warnings, vm.notes...)
+	if note, err := vm.vmcoreinfo(); err == nil {
+		m.VMCoreInfo = note.bytes
 	} else if !errors.Is(err, errNoVMCoreInfo) {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("no VMCOREINFO note: %v", err))
+		m.Warnings = append(m.Warnings, fmt.Sprintf("the guest's VMCOREINFO note is left out: %v", err))
 	}
 	return m, nil
 }
 
-// image is guest memory as far as its ranges can be followed.
-func (vm *VM) image() *guest.Image {
+// image is guest memory.
+func (vm *VM) image() (*guest.Image, error) {
+	rows, err := vm.Rows()
+	if err != nil {
+		return nil, err
+	}
 	im := &guest.Image{Files: vm.files}
 	bus := &extent.Map[addr.GPA, addr.HVA]{}
-	rows, _ := vm.Rows() // the caller has its error, or reads a note and fails on its own
 	for _, r := range rows {
 		size := uint64(r.End - r.Start)
 		if r.Joined {
@@ -117,36 +122,40 @@ func (vm *VM) image() *guest.Image {
 		}
 	}
 	for _, r := range im.Ranges {
-		// Ranges are sorted and do not wrap: readView has checked it.
 		if err := bus.Insert(extent.Extent[addr.GPA, addr.HVA]{Addr: r.Addr, Size: r.Size, Off: r.Host}); err != nil {
-			panic(err)
+			return nil, fmt.Errorf("guest memory: %w", err)
 		}
 	}
 	im.Map = extent.Compose(bus, vm.host)
-	return im
+	return im, nil
 }
 
-// missing lists what the source lacks of an image.
-func (vm *VM) missing(im *guest.Image) []guest.Missing {
+// missing lists what the source lacks of guest memory.
+func (vm *VM) missing() []guest.Missing {
 	var out []guest.Missing
 	for _, r := range vm.view {
 		if !r.Region.Dumped() {
 			continue
 		}
-		_, b, err := vm.HostAddr(r)
+		host, b, err := vm.HostAddr(r)
 		if err != nil {
 			continue // Rows has reported it
 		}
-		for _, e := range im.Map.Clip(r.Start, r.Size) {
-			if e.Kind.Present() {
+		for _, l := range b.lacks {
+			start, end := max(l.start, host), min(l.end, host+addr.HVA(r.Size))
+			if start >= end {
 				continue
 			}
-			reason := fmt.Sprintf("RAM block %q: %s", b.Name, b.Why)
-			if n := len(out); n > 0 && out[n-1].Reason == reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == e.Addr {
-				out[n-1].Size += e.Size
+			m := guest.Missing{
+				Addr:   r.Start + addr.GPA(start-host),
+				Size:   uint64(end - start),
+				Reason: fmt.Sprintf("RAM block %q: %s", b.Name, l.why),
+			}
+			if n := len(out); n > 0 && out[n-1].Reason == m.Reason && out[n-1].Addr+addr.GPA(out[n-1].Size) == m.Addr {
+				out[n-1].Size += m.Size
 				continue
 			}
-			out = append(out, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: reason})
+			out = append(out, m)
 		}
 	}
 	return out

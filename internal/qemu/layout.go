@@ -18,8 +18,6 @@ import (
 // release, in bytes on an LP64 host. A release is listed where a member moved;
 // the entry stands for all releases up to the next one. Read from the DWARF of
 // builds of these releases, 11.1.3 from the stock Debian binary.
-// HostMemoryBackend is of include/sysemu/hostmem.h: size follows the Object,
-// merge and dump follow it, in every release.
 //
 //go:embed layouts.json
 var layoutTable []byte
@@ -48,6 +46,7 @@ func (vm *VM) candidates(addressSpaceSize uint64) ([]layout, error) {
 		}
 		if !errors.Is(err, objfile.ErrNoDebugInfo) {
 			vm.src.Log.Warn("debug information not used", "reason", err)
+			vm.notes = append(vm.notes, fmt.Sprintf("QEMU's debug information is not used: %v", err))
 		}
 	}
 	if vm.src.Process.Host().PointerSize() != 8 {
@@ -90,6 +89,9 @@ func familyNames(tables map[string]*ctype.Table) map[string]string {
 			s, err := t.Struct(name)
 			if err != nil {
 				continue
+			}
+			if name == "MemoryRegion" { // its size is told apart by QOM
+				fmt.Fprintf(&b, "%s=%d ", name, s.Size)
 			}
 			for _, path := range t.Fields(name) {
 				if f, err := s.Field(path); err == nil {

@@ -59,9 +59,9 @@ func (vm *VM) Machine() Machine {
 	return m
 }
 
-// version is the version QEMU prints of itself, "" if unknown. The string is
-// only in the executable: read-only data is not in a core.
-func (vm *VM) version() string {
+// findVersion is the version QEMU prints of itself, "" if unknown. The string
+// is only in the executable: read-only data is not in a core.
+func (vm *VM) findVersion() string {
 	if vm.src.Exe == nil {
 		return ""
 	}
@@ -128,18 +128,15 @@ func (vm *VM) findMachine() (*machineObject, error) {
 }
 
 // machineLayouts are the layouts of a MachineState of a size in bytes: that of
-// the debug information, or all built-in ones that can be.
+// the debug information, or all built-in ones that can be and agree with the
+// memory walk.
 func (vm *VM) machineLayouts(size uint64) ([]ctype.Layouts, error) {
 	if !vm.layout.Table {
 		return []ctype.Layouts{vm.layout.Layouts}, nil
 	}
-	all, err := vm.candidates(vm.globals[symAddressSpaceMemory].Size)
-	if err != nil {
-		return nil, err
-	}
 	var out []ctype.Layouts
-	for _, l := range all {
-		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size {
+	for _, l := range vm.layouts {
+		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size && l.Name == vm.layout.Name {
 			out = append(out, l.Layouts)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/extent"
@@ -42,6 +43,12 @@ func (vm *VM) placeBlocks() error {
 	return nil
 }
 
+// lack is memory of a block that its source does not hold.
+type lack struct {
+	start, end addr.HVA
+	why        string
+}
+
 // placeBlock settles what the source does not hold of a block.
 func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 	number := len(vm.files)
@@ -55,46 +62,58 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 		}
 		vm.files = append(vm.files, file)
 	}
-	at := b.Host
-	settle := func(start addr.HVA, size uint64, kind extent.Kind) error {
-		e := extent.Extent[addr.HVA, addr.FileOff]{Addr: start, Size: size, Kind: kind}
+	whyOmitted := sync.OnceValues(func() (extent.Kind, string) { return vm.whyOmitted(b) })
+	return wholly(vm.src.Process.Mappings(), b.Host, b.UsedLength, func(e hostExtent, mapped bool) error {
+		was, why := e.Kind, ""
 		switch {
-		case kind.Present():
+		case e.Kind.Present():
 		case file != nil:
-			e.Kind, e.Off = extent.Data, addr.InFile(number, int64(start-b.Host))
-		case kind == extent.Omitted:
-			e.Kind, b.Why = vm.whyOmitted(b)
+			e.Kind, e.Off = extent.Data, addr.InFile(number, int64(e.Addr-b.Host))
+		case !mapped:
+			why = vm.whyUnmapped(b)
+		case e.Kind == extent.Omitted:
+			e.Kind, why = whyOmitted()
 		default:
-			b.Why = "the core file ends before it"
+			why = "the core file ends before it"
 		}
 		switch e.Kind {
 		case extent.Data:
-			b.Data += size
+			b.Data += e.Size
 		case extent.Zero:
-			b.Zero += size
+			b.Zero += e.Size
 		default:
-			b.Absent += size
+			b.Absent += e.Size
+			b.lacks = append(b.lacks, lack{e.Addr, e.End(), why})
 		}
-		if e.Kind == kind {
+		if e.Kind == was {
 			return nil
 		}
 		return vm.host.Insert(e)
-	}
-	for _, e := range append(vm.src.Process.Mappings().Clip(b.Host, b.UsedLength),
-		extent.Extent[addr.HVA, addr.FileOff]{Addr: b.Host + addr.HVA(b.UsedLength)}) {
-		if e.Addr > at {
-			if err := settle(at, uint64(e.Addr-at), extent.Omitted); err != nil {
-				return err
-			}
+	})
+}
+
+type hostExtent = extent.Extent[addr.HVA, addr.FileOff]
+
+// wholly calls f for each extent of [start, start+size), in order, and for
+// what lies between them as Omitted and not mapped.
+func wholly(m *extent.Map[addr.HVA, addr.FileOff], start addr.HVA, size uint64, f func(e hostExtent, mapped bool) error) error {
+	at := start
+	unmapped := func(end addr.HVA) error {
+		if end == at {
+			return nil
 		}
-		if e.Size > 0 {
-			if err := settle(e.Addr, e.Size, e.Kind); err != nil {
-				return err
-			}
+		return f(hostExtent{Addr: at, Size: uint64(end - at), Kind: extent.Omitted}, false)
+	}
+	for _, e := range m.Clip(start, size) {
+		if err := unmapped(e.Addr); err != nil {
+			return err
+		}
+		if err := f(e, true); err != nil {
+			return err
 		}
 		at = e.End()
 	}
-	return nil
+	return unmapped(start + addr.HVA(size))
 }
 
 // whyOmitted decides what memory of a block is that the kernel left out of the
@@ -113,8 +132,19 @@ func (vm *VM) whyOmitted(b *RAMBlock) (extent.Kind, string) {
 	return extent.Zero, ""
 }
 
+// whyUnmapped says why the core has no mapping at all where a block is. The
+// kernel writes one for all memory of a process, gdb's gcore leaves out what
+// QEMU did not want in a core.
+func (vm *VM) whyUnmapped(b *RAMBlock) string {
+	if why, err := vm.leftOut(b); err == nil && why != "" {
+		return why
+	}
+	return "the core has no mapping at its address: it was left out, or QEMU's own record of it is damaged"
+}
+
 // leftOut says why QEMU did not want the block in its core: by the setting of
-// the machine or of the memory backend that owns the block. "" is that it did.
+// the machine (qemu_ram_setup_dump) or of the memory backend that owns the
+// block (host_memory_backend_memory_complete). "" is that it did.
 func (vm *VM) leftOut(b *RAMBlock) (why string, err error) {
 	m, err := vm.machine()
 	if err != nil {
@@ -125,26 +155,54 @@ func (vm *VM) leftOut(b *RAMBlock) (why string, err error) {
 		return "", err
 	}
 	if !dumped {
-		return "QEMU ran with dump-guest-core=off, so that the core has no guest memory: start QEMU with -machine dump-guest-core=on to have it the next time", nil
+		return "-machine dump-guest-core=off kept it out of the core: start QEMU with dump-guest-core=on the next time", nil
 	}
 	reg := vm.readRegion(vm.space.At(b.Region, "MemoryRegion"))
 	if reg.err != nil || reg.Owner == 0 {
 		return "", reg.err
 	}
+	if _, err := vm.typeName(reg.Owner); err != nil {
+		return "", fmt.Errorf("owner of region %q: %w", reg.Name, err)
+	}
 	if _, ok := vm.isA(reg.Owner, "memory-backend"); !ok {
 		return "", nil
 	}
-	backend := vm.space.At(reg.Owner, "HostMemoryBackend")
-	size, dumped := backend.Uint64("size"), backend.Bool("dump")
-	switch err := backend.Err(); {
-	case err != nil:
-		return "", err
-	case vm.layout.Table && size != b.MaxLength && size != b.UsedLength:
-		return "", errors.New("its memory backend is not laid out as in any known QEMU")
-	case !dumped:
-		return "its memory backend has dump=off, so that the core is without it: set dump=on to have it the next time", nil
+	if dumped, err = vm.backendDumped(reg.Owner, b); err == nil && !dumped {
+		why = "dump=off of its memory backend kept it out of the core: start QEMU with dump=on the next time"
 	}
-	return "", nil
+	return why, err
+}
+
+// builtinBackends are the layouts of HostMemoryBackend (include/sysemu/hostmem.h,
+// include/system/hostmem.h) on LP64 hosts, offsets of the 64-bit size and of
+// the bool dump: right behind the Object, and as it was before 4.0 with a
+// char *id between.
+var builtinBackends = []struct{ size, dump addr.HVA }{{40, 49}, {48, 57}}
+
+// backendDumped reads HostMemoryBackend.dump of the backend that owns a block.
+// A built-in layout is taken only if the size next to it is the block's.
+func (vm *VM) backendDumped(a addr.HVA, b *RAMBlock) (bool, error) {
+	if !vm.layout.Table {
+		o := vm.space.At(a, "HostMemoryBackend")
+		return o.Bool("dump"), o.Err()
+	}
+	for _, l := range builtinBackends {
+		size, err := vm.space.Pointer(a + l.size)
+		if err != nil {
+			return false, fmt.Errorf("its memory backend: %w", err)
+		}
+		if uint64(size) != b.UsedLength && uint64(size) != b.MaxLength {
+			continue
+		}
+		var dump [1]byte
+		if _, err := vm.space.Mem.ReadAt(dump[:], int64(a+l.dump)); err != nil {
+			return false, fmt.Errorf("its memory backend: %w", err)
+		}
+		if dump[0] <= 1 {
+			return dump[0] == 1, nil
+		}
+	}
+	return false, errors.New("its memory backend is not laid out as in any known QEMU")
 }
 
 // givenFile is the file the user gave for a block: by its whole name or, for

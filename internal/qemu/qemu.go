@@ -66,6 +66,8 @@ type VM struct {
 
 	// How it was found, for info symbols.
 	layout  layout
+	layouts []layout // all that came into question
+	notes   []string // what was not used, and why
 	globals map[string]Global
 
 	addressSpace addr.HVA
@@ -78,9 +80,10 @@ type VM struct {
 	typeNames  map[addr.HVA]string
 	data       []segment
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
+	version    func() string
 	machine    func() (*machineObject, error)
-	vmcoreinfo func() (VMCoreInfo, error)
-	cpus       func() ([]VCPU, error)
+	vmcoreinfo func() (guestNote, error)
+	cpus       func() ([]vcpu, error)
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -92,6 +95,7 @@ func Open(src Source) (*VM, error) {
 		src:     src,
 		globals: map[string]Global{},
 	}
+	vm.version = sync.OnceValue(vm.findVersion)
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
@@ -115,13 +119,12 @@ func (vm *VM) use(l layout) {
 		Layouts:     l.Layouts,
 	}
 	vm.typeNames = map[addr.HVA]string{}
-	vm.blockAt = map[addr.HVA]*RAMBlock{}
-	vm.blocks = nil
 }
 
 // try reads the memory of the guest whose AddressSpace is at a. It fails
 // unless all that must hold in a QEMU does.
 func (vm *VM) try(a addr.HVA) error {
+	vm.blockAt, vm.blocks = map[addr.HVA]*RAMBlock{}, nil
 	view, err := vm.readView(a)
 	if err != nil {
 		return err
@@ -137,15 +140,14 @@ func (vm *VM) try(a addr.HVA) error {
 // the first pair for which all that is known of QEMU holds.
 func (vm *VM) findView() error {
 	global, err := vm.global(symAddressSpaceMemory)
-	layouts, lerr := vm.candidates(global.Size)
-	if lerr != nil {
-		return lerr
+	var layoutErr error
+	if vm.layouts, layoutErr = vm.candidates(global.Size); layoutErr != nil {
+		return layoutErr
 	}
-	var found []Global
 	var failed []error
-	for _, l := range layouts {
+	for _, l := range vm.layouts {
 		vm.use(l)
-		found = []Global{global}
+		found := []Global{global}
 		if err != nil {
 			found = vm.scanAddressSpaces()
 		}
@@ -163,6 +165,10 @@ func (vm *VM) findView() error {
 	if len(failed) == 0 {
 		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this the core of a qemu-system process?",
 			ErrNotQEMU, vm.src.ExePath, symAddressSpaceMemory)
+	}
+	if !vm.layout.Table {
+		return fmt.Errorf("%w: not even its debug information's (%w): the process's memory is damaged there, or the executable is of another build",
+			ErrNoLayout, failed[0])
 	}
 	return fmt.Errorf("%w (%d tried; the likeliest failed with: %w); QEMU's debug information would help: put its .debug file under a --debug-dir",
 		ErrNoLayout, len(failed), failed[0])

@@ -145,9 +145,10 @@ func TestInvariants(t *testing.T) {
 		"other's block": {func(f *fake) {
 			f.put(f.at(f.regionOf(0), "MemoryRegion", "ram_block"), uint64(f.blocks[1]))
 		}, "is not of region"},
-		"range beyond block": {set("RAMBlock", "max_length", block, 0x100000-0x1000), "cannot be"},
+		"range beyond block": {set("RAMBlock", "used_length", block, 0x100000-0x1000), "uses 0xff000 bytes"},
+		"block too long":     {set("RAMBlock", "max_length", block, 1<<63), "cannot be"},
+		"used over max":      {set("RAMBlock", "max_length", block, 0x1000), "cannot be"},
 		"host":               {set("RAMBlock", "host", block, uint64(fakeRAM)+8), "not at a page"},
-		"host not mapped":    {set("RAMBlock", "host", block, 0x1000), "not mapped"},
 		"idstr":              {func(f *fake) { f.bytes(f.at(f.blocks[0], "RAMBlock", "idstr"))[0] = 7 }, "not printable"},
 		"list":               {func(f *fake) { f.put(f.at(f.blocks[1], "RAMBlock", "next")+8, 0x1234) }, "list of RAM blocks"},
 	} {
@@ -190,8 +191,21 @@ func TestMemoryNotInTheCore(t *testing.T) {
 		"file": {extent.Omitted, func(f *fake, _ *Source) {
 			f.files = []inferior.FileMapping{{Start: fakeRAM, End: fakeRAM + 0x100000, Path: "/dev/shm/guest"}}
 		}, "--ram pc.ram=/dev/shm/guest"},
+		"backend before 4.0": {extent.Omitted, func(f *fake, _ *Source) {
+			clear(f.bytes(f.backend + 40)[:10])
+			f.put(f.backend+40, uint64(f.str("mem0")))
+			f.put(f.backend+48, 0x100000)
+		}, "dump=off"},
+		"no owner known": {extent.Omitted, func(f *fake, _ *Source) {
+			f.put(f.at(f.regionOf(0), "MemoryRegion", "owner"), uint64(fakeRAM))
+		}, "not known"},
 		"no machine": {extent.Omitted, func(f *fake, _ *Source) { f.put(fakeData+1024, 0) }, "not known"},
 		"cut short":  {extent.Lost, func(*fake, *Source) {}, "ends before it"},
+		"not mapped": {extent.Omitted, func(f *fake, _ *Source) { f.unmap(fakeRAM+off, size) }, "no mapping"},
+		"left out by gcore": {extent.Omitted, func(f *fake, _ *Source) {
+			f.unmap(fakeRAM+off, size)
+			dumpGuestCore(f, 0)
+		}, "dump-guest-core=off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t, "8.2.0")
@@ -279,6 +293,22 @@ func TestArch(t *testing.T) {
 	}
 	if _, _, err := vm.Arch("vax"); err == nil || !strings.Contains(err.Error(), "ppc64-le") {
 		t.Errorf("Arch(vax): %v", err)
+	}
+}
+
+// A QEMU with neither symbols nor a known layout is refused, with what failed
+// and what would help.
+func TestNoSymbolsAndNoLayout(t *testing.T) {
+	f := newFake(t, "7.2.22")
+	f.put(f.at(f.types[regionType], "TypeImpl", "instance_size"), 4711) // as in a QEMU to come
+	_, err := Open(f.source(false))
+	if !errors.Is(err, ErrNoLayout) {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"sizeof(MemoryRegion) is 4711", "QEMU's debug information", "--debug-dir"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
 	}
 }
 

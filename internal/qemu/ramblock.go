@@ -1,7 +1,9 @@
 package qemu
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"guestcore/internal/addr"
@@ -26,7 +28,18 @@ type RAMBlock struct {
 	Path string
 	// What the source holds of UsedLength, in bytes.
 	Data, Zero, Absent uint64
-	Why                string // why Absent bytes are not there, "" if none are
+	lacks              []lack
+}
+
+// Why says why Absent bytes are not there, each reason once.
+func (b *RAMBlock) Why() []string {
+	var why []string
+	for _, l := range b.lacks {
+		if !slices.Contains(why, l.why) {
+			why = append(why, l.why)
+		}
+	}
+	return why
 }
 
 // RAMBlocks lists all RAM blocks, in the order of QEMU's own list: largest
@@ -48,8 +61,8 @@ func (vm *VM) readBlocks(view []FlatRange) error {
 		if b.Region != r.Region.Addr {
 			return fmt.Errorf("RAMBlock %q is not of region %q, which names it", b.Name, r.Region.Name)
 		}
-		if end := r.OffsetInRegion + r.Size; end < r.Size || end > b.MaxLength {
-			return fmt.Errorf("range at %#x ends at %#x of RAMBlock %q, which has %#x bytes", uint64(r.Start), end, b.Name, b.MaxLength)
+		if end := r.OffsetInRegion + r.Size; end < r.Size || end > b.UsedLength {
+			return fmt.Errorf("range at %#x ends at %#x of RAMBlock %q, which uses %#x bytes", uint64(r.Start), end, b.Name, b.UsedLength)
 		}
 		vm.blockAt[b.Addr] = b
 		first = b.Addr
@@ -60,8 +73,11 @@ func (vm *VM) readBlocks(view []FlatRange) error {
 	} else if first != 0 {
 		head = vm.rewindBlocks(first)
 	}
-	if head == 0 {
+	switch {
+	case head == 0 && first == 0:
 		return nil // a machine without RAM
+	case head == 0:
+		return errors.New("the list of RAM blocks has no beginning")
 	}
 	return vm.readBlockList(head)
 }
@@ -92,12 +108,11 @@ func (vm *VM) readBlock(a addr.HVA) (*RAMBlock, error) {
 		return nil, fmt.Errorf("%q: used_length %#x, max_length %#x cannot be", b.Name, b.UsedLength, b.MaxLength)
 	case uint64(b.Host)%vm.src.Process.Host().PageSize != 0:
 		return nil, fmt.Errorf("%q: host %#x is not at a page", b.Name, uint64(b.Host))
+	case b.MaxLength > uint64(addr.MaxFileOff) || b.Host+addr.HVA(b.MaxLength) < b.Host:
+		return nil, fmt.Errorf("%q: %#x bytes at host %#x cannot be", b.Name, b.MaxLength, uint64(b.Host))
 	}
 	if typ, err := vm.typeName(b.Region); err != nil || !strings.Contains(typ, "memory-region") {
 		return nil, fmt.Errorf("%q: %#x is not its MemoryRegion", b.Name, uint64(b.Region))
-	}
-	if _, ok := vm.src.Process.Mappings().Find(b.Host); !ok && b.UsedLength > 0 {
-		return nil, fmt.Errorf("%q: host %#x is not mapped", b.Name, uint64(b.Host))
 	}
 	return b, nil
 }
@@ -118,7 +133,7 @@ func (vm *VM) blockLinks(a addr.HVA) (slot, next, prevSlot addr.HVA, err error) 
 }
 
 // rewindBlocks finds the head of the list that holds the block at a: the
-// address of its first pointer.
+// address of its first pointer, 0 if there is none.
 func (vm *VM) rewindBlocks(a addr.HVA) addr.HVA {
 	for range maxBlocks {
 		slot, _, back, err := vm.blockLinks(a)

@@ -15,8 +15,13 @@ type segment struct {
 	data []byte
 }
 
-// maxData bounds the size of QEMU's data segments that are searched, bytes.
-const maxData = 64 << 20
+const (
+	// maxData bounds how much of QEMU's data is searched, bytes. Its .data and
+	// .bss have a few MiB.
+	maxData = 64 << 20
+	// maxFound bounds the objects that are looked into.
+	maxFound = 64
+)
 
 // programData reads QEMU's writable data: the writable mappings of its
 // executable, and the anonymous one that goes on where each ends, its .bss.
@@ -26,6 +31,7 @@ func (vm *VM) programData() []segment {
 	}
 	p := vm.src.Process
 	vm.data = []segment{}
+	left := uint64(maxData)
 	for _, m := range p.Files() {
 		if m.Path != vm.src.ExePath || !writable(p, m.Start) {
 			continue
@@ -33,7 +39,7 @@ func (vm *VM) programData() []segment {
 		end := m.End
 		for {
 			e, ok := p.Mappings().Find(end)
-			if !ok || e.Kind != extent.Data || !writable(p, end) || uint64(e.End()-m.Start) > maxData {
+			if !ok || e.Kind != extent.Data || !writable(p, end) || uint64(e.End()-m.Start) > left {
 				break
 			}
 			if _, ok := vm.fileAt(end); ok {
@@ -41,10 +47,11 @@ func (vm *VM) programData() []segment {
 			}
 			end = e.End()
 		}
-		s := segment{m.Start, make([]byte, end-m.Start)}
+		s := segment{m.Start, make([]byte, min(uint64(end-m.Start), left))}
 		n, _ := p.ReadAt(s.data, int64(m.Start))
 		s.data = s.data[:n]
 		vm.data = append(vm.data, s)
+		left -= uint64(n)
 	}
 	return vm.data
 }
@@ -114,7 +121,7 @@ func (vm *VM) scanAddressSpaces() []Global {
 				From: "found by its contents in the data of " + vm.src.ExePath,
 			})
 		}
-		return false
+		return len(found) == maxFound
 	})
 	if vm.scanned == nil {
 		vm.scanned = map[uint64][]Global{}

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/objfile"
@@ -51,7 +52,7 @@ func (vm *VM) global(name string) (Global, error) {
 // Globals lists the globals used so far, in the order of [WantedSymbols].
 func (vm *VM) Globals() []Global {
 	var out []Global
-	for _, name := range append(WantedSymbols, nameVMCoreInfo) {
+	for _, name := range slices.Concat(WantedSymbols, []string{nameVMCoreInfo}) {
 		if g, ok := vm.globals[name]; ok {
 			out = append(out, g)
 		}
@@ -61,3 +62,6 @@ func (vm *VM) Globals() []Global {
 
 // Layout says where the layouts of QEMU's structures came from.
 func (vm *VM) Layout() string { return vm.layout.Name }
+
+// Notes say what could have been used and was not, and why.
+func (vm *VM) Notes() []string { return vm.notes }

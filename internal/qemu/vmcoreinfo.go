@@ -22,49 +22,52 @@ const (
 // guest wrote nothing to it, which is not a fault.
 var errNoVMCoreInfo = errors.New("no vmcoreinfo")
 
-// VMCoreInfo is the note a Linux guest left with QEMU's vmcoreinfo device.
-type VMCoreInfo struct {
-	Addr  addr.GPA         // where the guest keeps it
-	Note  []byte           // the whole ELF note
-	Order binary.ByteOrder // the guest's
+// guestNote is the VMCOREINFO note a Linux guest left with QEMU's vmcoreinfo device.
+type guestNote struct {
+	bytes []byte           // the whole ELF note
+	order binary.ByteOrder // the guest's
 }
 
 // findVMCoreInfo finds the device and reads the note from guest memory.
-func (vm *VM) findVMCoreInfo() (VMCoreInfo, error) {
+func (vm *VM) findVMCoreInfo() (guestNote, error) {
 	dev, err := vm.findVMCoreInfoDevice()
 	if err != nil {
-		return VMCoreInfo{}, err
+		return guestNote{}, err
 	}
 	has, header, err := vm.vmcoreinfoOffsets(dev)
 	if err != nil {
-		return VMCoreInfo{}, err
+		return guestNote{}, err
 	}
 	// FWCfgVMCoreInfo, little-endian on any host: host_format, guest_format
 	// (u16), size (u32), paddr (u64); docs/specs/vmcoreinfo.
 	var p [17]byte
 	if _, err := vm.space.Mem.ReadAt(p[:1], int64(dev+has)); err != nil {
-		return VMCoreInfo{}, fmt.Errorf("vmcoreinfo device: %w", err)
+		return guestNote{}, fmt.Errorf("vmcoreinfo device: %w", err)
 	}
 	if _, err := vm.space.Mem.ReadAt(p[1:], int64(dev+header)); err != nil {
-		return VMCoreInfo{}, fmt.Errorf("vmcoreinfo device: %w", err)
+		return guestNote{}, fmt.Errorf("vmcoreinfo device: %w", err)
 	}
 	le := binary.LittleEndian
 	format, size, paddr := le.Uint16(p[3:]), le.Uint32(p[5:]), le.Uint64(p[9:])
 	if p[0] == 0 {
-		return VMCoreInfo{}, fmt.Errorf("%w: the guest wrote none to the device", errNoVMCoreInfo)
+		return guestNote{}, fmt.Errorf("%w: the guest wrote none to the device", errNoVMCoreInfo)
 	}
 	if p[0] != 1 || format != vmcoreinfoELF || size < nhdrSize || size > maxVMCoreInfo {
-		return VMCoreInfo{}, fmt.Errorf("vmcoreinfo device: has %d, format %d, size %d cannot be used", p[0], format, size)
+		return guestNote{}, fmt.Errorf("vmcoreinfo device: has %d, format %d, size %d cannot be used", p[0], format, size)
+	}
+	image, err := vm.image()
+	if err != nil {
+		return guestNote{}, err
 	}
 	note := make([]byte, size)
-	if _, err := vm.image().ReadAt(note, int64(paddr)); err != nil {
-		return VMCoreInfo{}, fmt.Errorf("vmcoreinfo note: %w", err)
+	if _, err := image.ReadAt(note, int64(paddr)); err != nil {
+		return guestNote{}, err
 	}
-	info := VMCoreInfo{Addr: addr.GPA(paddr)}
-	if info.Note, info.Order, err = trimNote(note); err != nil {
-		return VMCoreInfo{}, fmt.Errorf("vmcoreinfo note at %#x: %w", paddr, err)
+	note, order, err := trimNote(note)
+	if err != nil {
+		return guestNote{}, fmt.Errorf("at %#x: %w", paddr, err)
 	}
-	return info, nil
+	return guestNote{note, order}, nil
 }
 
 // trimNote checks a VMCOREINFO note and cuts off what follows it. The guest

@@ -4,7 +4,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -71,7 +70,15 @@ func (s *Session) openExe() error {
 		s.warn("whether %s is the executable of this core was not checked: %v", f.Path(), idErr)
 	}
 	s.Exe = f
-	return s.findBias()
+	if err := s.findBias(); err != nil {
+		if s.opts.Exe != "" {
+			return fmt.Errorf("--exe: %w", err)
+		}
+		s.warn("QEMU's executable is not used: %v", err)
+		s.Exe = nil
+		return f.Close()
+	}
+	return nil
 }
 
 func (s *Session) objOptions() objfile.Options {
@@ -92,57 +99,30 @@ func (s *Session) openObject(path string, want objfile.BuildID) (*objfile.File, 
 	return f, nil
 }
 
-// image reads the executable as the process had it mapped, from its ELF
-// header on.
-func (s *Session) image() (io.ReaderAt, addr.HVA, error) {
-	for _, m := range s.Process.Files() {
-		if m.Path == s.ExePath && m.Offset == 0 {
-			return io.NewSectionReader(s.Process, int64(m.Start), int64(m.End-m.Start)), m.Start, nil
-		}
-	}
-	return nil, 0, fmt.Errorf("the core does not say where %s was mapped", s.ExePath)
-}
-
 // coreBuildID is the build-id of the executable, from its first page in the
 // core. The kernel keeps that page (coredump_filter bit 4, on by default).
 func (s *Session) coreBuildID() (objfile.BuildID, error) {
-	var held io.ReaderAt
+	if _, ok := s.imageStart(); !ok {
+		return nil, errors.New("the core does not say where it was mapped")
+	}
+	return objfile.BuildIDFrom(s.held(s.ExePath))
+}
+
+// imageStart is where the executable's ELF header was mapped.
+func (s *Session) imageStart() (addr.HVA, bool) {
 	for _, m := range s.Process.Files() {
 		if m.Path == s.ExePath && m.Offset == 0 {
-			held = heldBytes{s.Process, m}
+			return m.Start, true
 		}
 	}
-	if held == nil {
-		return nil, fmt.Errorf("the core does not say where %s was mapped", s.ExePath)
-	}
-	return objfile.BuildIDFrom(held)
-}
-
-// heldBytes reads a file mapping by file offset, and of it only what the
-// process's own source stores: not the file, which is what is to be checked.
-type heldBytes struct {
-	p inferior.Process
-	m inferior.FileMapping
-}
-
-func (h heldBytes) ReadAt(b []byte, off int64) (int, error) {
-	a := h.m.Start + addr.HVA(off)
-	parts := h.p.Mappings().Clip(a, uint64(len(b)))
-	if off < 0 || len(parts) == 0 || parts[0].Addr != a || !parts[0].Kind.Present() {
-		return 0, io.EOF
-	}
-	n, err := h.p.ReadAt(b[:min(len(b), int(parts[0].Size))], int64(a))
-	if err == nil && n < len(b) {
-		err = io.EOF
-	}
-	return n, err
+	return 0, false
 }
 
 // findBias finds the distance between the executable's addresses and the
 // process's: from where its first page was mapped or, if the core does not
 // say, from the auxiliary vector.
 func (s *Session) findBias() error {
-	if _, start, err := s.image(); err == nil {
+	if start, ok := s.imageStart(); ok {
 		for _, seg := range s.Exe.Segments() {
 			if seg.Type == elf.PT_LOAD && seg.Off == 0 {
 				s.bias = start - addr.HVA(seg.Vaddr)

@@ -6,6 +6,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,8 @@ import (
 	"sync"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/corefile"
 	"guestcore/internal/inferior"
-	"guestcore/internal/inferior/core"
 	"guestcore/internal/objfile"
 	"guestcore/internal/qemu"
 )
@@ -25,12 +26,15 @@ import (
 // Options say what to open. The zero value of each field but Core is its
 // default.
 type Options struct {
-	Core      string
+	Core      string            // a file, plain or compressed, or coredump:[PID]
 	Exe       string            // QEMU's executable; "": the one the core names
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
 	RAM       map[string]string // files that hold RAM blocks, by the block's name
-	Log       *slog.Logger      // nil: silent
+	Spool     corefile.Options  // of a compressed core
+	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
+	CoredumpDir string
+	Log         *slog.Logger // nil: silent
 }
 
 // Session is an open source. Its methods may be called from several
@@ -43,10 +47,14 @@ type Session struct {
 	ExePath string
 	// Warnings say what could not be used, for the user.
 	Warnings []string
+	// Notes say which core was taken and what was done to read it.
+	Notes []string
 
-	opts Options
-	bias addr.HVA
-	ram  map[string]*os.File
+	opts     Options
+	corefile string                        // path of the core
+	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
+	bias     addr.HVA
+	ram      map[string]*os.File
 
 	mu      sync.Mutex
 	symbols map[string]addr.HVA
@@ -55,25 +63,25 @@ type Session struct {
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
-// is looked for later, by [Session.VM].
-func Open(o Options) (*Session, error) {
+// is looked for later, by [Session.VM]. ctx ends a decompression of the core.
+func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Session) open() error {
-	p, err := core.Open(s.opts.Core, core.Options{OpenFile: s.openMapped, Log: s.opts.Log})
+func (s *Session) open(ctx context.Context) error {
+	p, err := s.openCore(ctx)
 	if err != nil {
 		return err
 	}
-	s.Process = p
+	s.Process, s.held = p, p.Held
 	if want, have := p.Truncated(); have < want {
 		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
 	}
@@ -82,7 +90,7 @@ func (s *Session) open() error {
 		return err
 	}
 	for block, path := range s.opts.RAM {
-		f, err := os.Open(path)
+		f, err := openRegular(path)
 		if err != nil {
 			return fmt.Errorf("--ram %s: %w", block, err)
 		}
@@ -174,15 +182,15 @@ func (s *Session) SymbolFound(name string, a addr.HVA) {
 // build: a build-id that the core holds must be the file's. held reads the
 // file as far as the core holds it.
 func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
-	want, err := objfile.BuildIDFrom(held)
 	name := filepath.Join(s.opts.Sysroot, path)
 	if path == s.ExePath && s.Exe != nil {
 		name = s.Exe.Path()
 	}
-	f, openErr := os.Open(name)
-	if openErr != nil {
-		return nil, openErr
+	f, err := openRegular(name)
+	if err != nil {
+		return nil, err
 	}
+	want, err := objfile.BuildIDFrom(held)
 	if err != nil { // no ELF file, or one without a build-id: nothing to compare
 		return f, nil
 	}
@@ -192,4 +200,17 @@ func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
 		return nil, fmt.Errorf("%s: its build-id is %v, the core's is %v: it was replaced since", name, have, want)
 	}
 	return f, nil
+}
+
+// openRegular opens a regular file and nothing else: to open a device may do
+// something, a FIFO would wait for a writer.
+func openRegular(name string) (*os.File, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	return os.Open(name)
 }

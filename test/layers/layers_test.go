@@ -16,8 +16,8 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/progress", "internal/rsp", "internal/die"},
-	{"internal/extent"},
+	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp"},
+	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
 	{"internal/cvalue", "internal/guest"},
@@ -30,10 +30,13 @@ var floors = [][]string{
 
 // alone names what some packages may import of the house at most, whatever floor it is on.
 var alone = map[string][]string{
-	"internal/rsp":    {},
-	"internal/extent": {"internal/addr"},
-	"internal/guest":  {"internal/addr", "internal/arch", "internal/extent"},
-	"internal/dump":   {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/progress"},
+	"internal/argv":     {},
+	"internal/rsp":      {},
+	"internal/lzo":      {},
+	"internal/extent":   {"internal/addr"},
+	"internal/corefile": {"internal/progress"},
+	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
+	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
 }
 
 // names of QEMU's own, which are a defect in a string outside internal/qemu.

@@ -76,6 +76,9 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// WindowDump is QEMU's own dump of one of Config.Windows.
+func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
+
 // key names all that decides what a fixture holds.
 func key(qemu QEMU, config Config) (string, error) {
 	id, err := BuildID(qemu.Exe)
@@ -92,7 +95,10 @@ func key(qemu QEMU, config Config) (string, error) {
 		}
 	}
 	const version = 2 // of what record does; count up when it changes
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release,
-		sha256.Sum256(root)))
+	all := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
+	if config.Windows != nil {
+		all = fmt.Append(all, config.Windows)
+	}
+	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
 }

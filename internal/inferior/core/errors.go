@@ -27,14 +27,17 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("damaged core file: %s (at offset %#x)", e.Msg, e.Off)
 }
 
+// notCoreError is an [ErrNotCore] that says what the file is instead.
+type notCoreError struct{ msg string }
+
+func (e *notCoreError) Error() string        { return e.msg }
+func (e *notCoreError) Is(target error) bool { return target == ErrNotCore }
+
+func notCore(format string, args ...any) error { return &notCoreError{fmt.Sprintf(format, args...)} }
+
 // cutError is a file that ends inside the tables it begins with.
 func cutError(what string, need, size int64) error {
 	return &FormatError{size, fmt.Sprintf("cut inside its %s: it has %d bytes and needs %d before any memory comes; copy it again in full", what, size, need)}
-}
-
-// compressed is the error for a core that has to be decompressed first.
-func compressed(format, command string) error {
-	return fmt.Errorf("is compressed (%s): decompress it first: %s FILE > core", format, command)
 }
 
 // magics are the first bytes of files that people take for cores.
@@ -42,11 +45,6 @@ var magics = []struct {
 	magic string
 	err   error
 }{
-	{"\x28\xb5\x2f\xfd", compressed("zstd", "zstd -dc")},
-	{"\x04\x22\x4d\x18", compressed("lz4", "lz4 -dc")},
-	{"\xfd7zXZ\x00", compressed("xz", "xz -dc")},
-	{"\x1f\x8b", compressed("gzip", "gzip -dc")},
-	{"BZh", compressed("bzip2", "bzip2 -dc")},
 	{"KDUMP   ", ErrGuestDump},
 	{"makedumpfile\x00", ErrGuestDump},
 	{"DISKDUMP", ErrGuestDump},
@@ -55,8 +53,8 @@ var magics = []struct {
 	{"QEVM", errors.New("is a saved state of QEMU (migrate or savevm), not the core of its process")},
 }
 
-// checkMagic says what r holds when it is not ELF.
-func checkMagic(r io.ReaderAt) error {
+// CheckMagic says what r holds when it is not ELF, by its first bytes.
+func CheckMagic(r io.ReaderAt) error {
 	var b [16]byte
 	n, err := r.ReadAt(b[:], 0)
 	if err != nil && err != io.EOF {
@@ -71,5 +69,5 @@ func checkMagic(r io.ReaderAt) error {
 			return m.err
 		}
 	}
-	return fmt.Errorf("not an ELF file, it begins with %q: name the core file of a QEMU process: %w", got[:min(n, 4)], ErrNotCore)
+	return notCore("not an ELF file, it begins with %q: name the core file of a QEMU process", got[:min(n, 4)])
 }

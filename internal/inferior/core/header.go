@@ -203,9 +203,9 @@ func (h header) notCore(r io.ReaderAt, size int64) error {
 		}
 	}
 	if what == "an executable" {
-		return fmt.Errorf("is %s, not a core: name the core file here, and the executable with --exe: %w", what, ErrNotCore)
+		return notCore("is %s, not a core: name the core file here, and the executable with --exe", what)
 	}
-	return fmt.Errorf("is %s, not a core: %w", what, ErrNotCore)
+	return notCore("is %s, not a core: name the core file of a QEMU process", what)
 }
 
 // readFull reads all of b, which was checked to lie inside the file.

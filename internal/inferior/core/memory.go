@@ -108,7 +108,7 @@ func (p *Process) mappedFile(path string) *mappedFile {
 	}
 	m := &mappedFile{err: errNoFiles}
 	if p.openFile != nil {
-		if m.file, m.err = p.openFile(path, &heldFile{p, path}); m.err == nil {
+		if m.file, m.err = p.openFile(path, p.Held(path)); m.err == nil {
 			var st os.FileInfo
 			if st, m.err = m.file.Stat(); m.err == nil {
 				m.size = uint64(max(st.Size(), 0))
@@ -140,6 +140,10 @@ func (m *mappedFile) read(b []byte, a addr.HVA, off, pageSize uint64) (int, erro
 	clear(b[len(stored):])
 	return len(b), nil
 }
+
+// Held reads a file that the process had mapped, by its path in Files and by
+// file offset, as far as the core itself stores it.
+func (p *Process) Held(path string) io.ReaderAt { return &heldFile{p, path} }
 
 // heldFile reads, by file offset, the parts of a mapped file that the core
 // itself stores.

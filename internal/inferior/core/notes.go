@@ -90,7 +90,7 @@ func readNotes(r io.ReaderAt, size int64, h header, progs []prog) (notes, error)
 	}
 	switch {
 	case len(n.threads) == 0:
-		return n, fmt.Errorf("has no NT_PRSTATUS note, so no thread of a process: %w", ErrNotCore)
+		return n, notCore("has no NT_PRSTATUS note, so no thread of a process: name the core file of a QEMU process")
 	case !ofProcess:
 		return n, fmt.Errorf("has none of the notes the kernel writes for a process (NT_AUXV, NT_FILE, NT_PRPSINFO): %w", ErrGuestDump)
 	}
