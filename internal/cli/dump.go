@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"io"
+	"strings"
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
@@ -17,6 +18,9 @@ var dumpCommand = &command{
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
 		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
+		format := f.String("format", "", "`NAME` of the dump's format: "+strings.Join(monitor.Formats.Names(), ", ")+" (default elf)")
+		level := f.Int("level", 0, "how hard a compressed format compresses, from 1, fast")
+		flattened := f.Bool("flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
 		if done, err := f.parse(e, args, 2, 3); done || err != nil {
 			return err
 		}
@@ -30,7 +34,7 @@ var dumpCommand = &command{
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial}
+		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial, Format: *format, Level: *level, Flattened: *flattened}
 		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
 		if err != nil || !*asJSON {
 			return err

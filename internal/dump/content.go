@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -98,7 +97,7 @@ func (c *Content) add(r guest.Range, known []extent.Extent[addr.GPA, addr.FileOf
 		if open {
 			c.Ranges[len(c.Ranges)-1].Size += e.Size
 		} else {
-			c.Ranges = append(c.Ranges, guest.Range{Addr: e.Addr, Size: e.Size, Host: r.Host + addr.HVA(e.Addr-r.Addr)})
+			c.Ranges = append(c.Ranges, guest.Range{Addr: e.Addr, Size: e.Size, Host: r.Host + addr.HVA(e.Addr-r.Addr), ROM: r.ROM})
 		}
 		absentFrom, open = e.End(), true
 	}
@@ -127,39 +126,4 @@ func reasons(start, end addr.GPA, missing []guest.Missing) []guest.Missing {
 	}
 	put(end, unknown)
 	return out
-}
-
-// Stored is how many bytes of the ranges are stored in the image's files and
-// thus need room in a file that keeps holes.
-func Stored(im *guest.Image, ranges []guest.Range) (int64, error) {
-	total := int64(0)
-	for _, r := range ranges {
-		for _, e := range im.Map.Clip(r.Addr, r.Size) {
-			if e.Kind != extent.Data {
-				continue
-			}
-			if e.Off.File() >= len(im.Files) {
-				return 0, fmt.Errorf("guest memory at %#x: %v, there are %d files", uint64(e.Addr), e.Off, len(im.Files))
-			}
-			n, err := storedIn(im.Files[e.Off.File()], e.Off.Offset(), int64(e.Size))
-			if err != nil {
-				return 0, fmt.Errorf("guest memory at %#x: %w", uint64(e.Addr), err)
-			}
-			total += n
-		}
-	}
-	return total, nil
-}
-
-func storedIn(src *os.File, off, n int64) (int64, error) {
-	stored := int64(0)
-	for done := int64(0); done < n; {
-		hole, data, err := nextData(src, off+done, n-done)
-		if err != nil {
-			return 0, err
-		}
-		done += hole + data
-		stored += data
-	}
-	return stored, nil
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"guestcore/internal/guest"
@@ -35,6 +36,24 @@ type Options struct {
 	// 0 means [DefaultAlign]. The block size of the file system lets more of
 	// it be shared instead of copied.
 	Align int64
+	// Level is how hard a format with levels compresses, from 1, fast, to
+	// what the format has; 0 is its default.
+	Level int
+	// Flattened asks for the flattened form where a format has one: it can be
+	// written in order, and few programs read it. A pipe gets it anyway.
+	Flattened bool
+}
+
+// Plain refuses options that have no meaning for a format which does not
+// compress.
+func (o Options) Plain(format string) error {
+	switch {
+	case o.Level != 0:
+		return fmt.Errorf("%s is not compressed and has no level: leave --level out or use one of the kdump formats", format)
+	case o.Flattened:
+		return fmt.Errorf("%s has no flattened form, any pipe takes it as it is: leave --flattened out", format)
+	}
+	return nil
 }
 
 // DefaultAlign is the alignment of memory in a file: the page of most
@@ -44,17 +63,19 @@ const DefaultAlign = 4096
 // Job is one dump, planned and not yet written.
 type Job interface {
 	Plan() Plan
-	// Run writes the file, in the order of its offsets. It may be called
-	// once for each of several sinks, by one goroutine at a time.
+	// Run writes the file, in the order of its offsets unless the sink can
+	// seek. It may be called once for each of several sinks, by one goroutine
+	// at a time.
 	Run(context.Context, Sink, Progress) error
 }
 
 // Plan says what a [Job] will write.
 type Plan struct {
 	Format  string
-	Size    int64           // length of the file, bytes
+	Size    int64           // length of the file, bytes; at most, if Packed
 	Memory  int64           // guest memory in it, bytes; what Progress counts
-	Space   int64           // bytes of it that need room on the disk; holes do not
+	Space   int64           // bytes of it that need room on the disk; holes do not. At least, if Packed
+	Packed  bool            // memory is compressed: only writing it tells the length
 	Absent  []guest.Missing // memory the file leaves out, since the source lacks it
 	Remarks []string        // what the user should know about the file, a sentence each
 	Sources []*os.File      // the files the memory is copied from
@@ -76,13 +97,20 @@ func (NoProgress) Add(int64)   {}
 // Table is the formats a program offers, the default one first.
 type Table []Format
 
+// aliased is a Format with more than one name.
+type aliased interface{ Aliases() []string }
+
 // Find returns the format of that name; the empty name is the default.
 func (t Table) Find(name string) (Format, error) {
 	if name == "" {
 		return t[0], nil
 	}
 	for _, f := range t {
-		if strings.EqualFold(f.Name(), name) {
+		known := []string{f.Name()}
+		if a, ok := f.(aliased); ok {
+			known = append(known, a.Aliases()...)
+		}
+		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) }) {
 			return f, nil
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // regular is the Sink of a file that is a plain file, empty at first and as
-// long as the plan says: what nobody writes is a hole.
+// long as the plan says, if it does: what nobody writes is a hole.
 type regular struct {
 	f       *os.File
 	block   int64 // the file system's, bytes
@@ -28,8 +28,13 @@ func newRegular(f *os.File, size int64) (*regular, error) {
 
 func (s *regular) Seekable() bool { return true }
 
-func (s *regular) stats() Stats {
-	return Stats{Copied: s.copied.Load(), Reflinked: s.shared.Load(), Holes: s.holes.Load()}
+// stats asks the file for its length, so it has to be open.
+func (s *regular) stats() (Stats, error) {
+	fi, err := s.f.Stat()
+	if err != nil {
+		return Stats{}, fmt.Errorf("asking for the length of the file: %w", cause(err))
+	}
+	return Stats{Copied: s.copied.Load(), Reflinked: s.shared.Load(), Holes: s.holes.Load(), Size: fi.Size()}, nil
 }
 
 func (s *regular) WriteAt(p []byte, off int64) (int, error) {

@@ -27,11 +27,12 @@ type Sink interface {
 	Seekable() bool
 }
 
-// Stats counts the bytes of a file by how they came into it.
+// Stats counts the bytes of a file, in all and by how they came into it.
 type Stats struct {
 	Copied    int64 // moved
 	Reflinked int64 // shared with the source by the file system
 	Holes     int64 // not stored
+	Size      int64 // length of the file
 }
 
 // chunk is the most that moves between two looks at the context, in bytes.

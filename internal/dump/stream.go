@@ -16,7 +16,7 @@ type stream struct {
 
 func (s *stream) Seekable() bool { return false }
 
-func (s *stream) stats() Stats { return Stats{Copied: s.copied, Holes: s.holes} }
+func (s *stream) stats() Stats { return Stats{Copied: s.copied, Holes: s.holes, Size: s.pos} }
 
 func (s *stream) WriteAt(p []byte, off int64) (int, error) {
 	if err := s.fill(off); err != nil {

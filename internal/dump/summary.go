@@ -13,7 +13,7 @@ import (
 type Summary struct {
 	Path   string // absolute, links resolved
 	Format string
-	Size   int64 // length of the file, bytes
+	Packed bool  // compressed
 	Memory int64 // guest memory in it, bytes
 	Stats
 	Elapsed time.Duration
@@ -29,9 +29,12 @@ func (s Summary) String() string {
 		verb string
 		n    int64
 	}{{"reflinked", s.Reflinked}, {"copied", s.Copied}, {"holes", s.Holes}} {
-		if part.n > 0 {
+		if part.n > 0 && !s.Packed {
 			how = append(how, part.verb+" "+Bytes(part.n))
 		}
+	}
+	if s.Packed {
+		how = append(how, fmt.Sprintf("%s, %s", s.Format, Bytes(s.Size)))
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s of guest memory in %.2f s (%s)", s.Path, Bytes(s.Memory), s.Elapsed.Seconds(), strings.Join(how, ", "))

@@ -57,7 +57,7 @@ func ToFile(ctx context.Context, job Job, path string, o FileOptions, p Progress
 		return Summary{}, err
 	}
 	return Summary{
-		Path: dst.path, Format: plan.Format, Size: plan.Size, Memory: plan.Memory, Stats: stats,
+		Path: dst.path, Format: plan.Format, Packed: plan.Packed, Memory: plan.Memory, Stats: stats,
 		Elapsed: time.Since(began), Absent: plan.Absent, Remarks: plan.Remarks,
 	}, nil
 }
@@ -81,7 +81,7 @@ func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptio
 			os.Remove(f.Name())
 		}
 	}()
-	if noSpace != nil && !canShare(f, plan.Sources) {
+	if noSpace != nil && (plan.Packed || !canShare(f, plan.Sources)) {
 		return Stats{}, noSpace
 	}
 	stats, err := fillRegular(ctx, job, plan, f, o, p)
@@ -98,12 +98,20 @@ func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptio
 // fillRegular writes the file and closes it: some file systems only then say
 // that they are full.
 func fillRegular(ctx context.Context, job Job, plan Plan, f *os.File, o FileOptions, p Progress) (Stats, error) {
-	s, err := newRegular(f, plan.Size)
+	size := plan.Size
+	if plan.Packed {
+		size = 0 // it grows as it is written
+	}
+	s, err := newRegular(f, size)
 	if err != nil {
 		return Stats{}, err
 	}
 	p.Start(plan.Memory)
 	if err := job.Run(ctx, s, p); err != nil {
+		return Stats{}, err
+	}
+	stats, err := s.stats()
+	if err != nil {
 		return Stats{}, err
 	}
 	if o.Sync {
@@ -114,7 +122,7 @@ func fillRegular(ctx context.Context, job Job, plan Plan, f *os.File, o FileOpti
 	if err := f.Close(); err != nil {
 		return Stats{}, fmt.Errorf("closing: %w", cause(err))
 	}
-	return s.stats(), nil
+	return stats, nil
 }
 
 func toStream(ctx context.Context, job Job, path string, p Progress) (Stats, error) {

@@ -19,6 +19,8 @@ import (
 type Machine struct {
 	Arch  arch.Guest
 	Image *Image
+	// CPUs is the number of virtual processors, 0 when it is not known.
+	CPUs int
 	// VMCoreInfo is the guest kernel's VMCOREINFO ELF note, header included,
 	// nil when it has none.
 	VMCoreInfo []byte
@@ -54,6 +56,7 @@ type Range struct {
 	Addr addr.GPA
 	Size uint64   // bytes
 	Host addr.HVA // where the hypervisor had it mapped
+	ROM  bool     // the guest can read all of it and write none
 }
 
 // End is the address behind the last byte.

@@ -10,13 +10,14 @@ import (
 
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
+	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
 
-// formats are the formats a dump can have.
-var formats = dump.Table{vmcore.Format{}}
+// Formats are the formats a dump can have.
+var Formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
@@ -73,6 +74,10 @@ type DumpRequest struct {
 	File    string
 	Arch    string // "" and "auto": QEMU's own
 	Partial bool   // write what the source has, label the rest
+
+	Format    string // of the dump; "" is the default
+	Level     int    // of compression; 0 is the format's default
+	Flattened bool   // as makedumpfile -F has it
 }
 
 // DumpResult is what became of it, for --json. Addresses and sizes are
@@ -122,11 +127,11 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	format, err := formats.Find("")
+	format, err := Formats.Find(r.Format)
 	if err != nil {
 		return DumpResult{}, err
 	}
-	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator})
+	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Level: r.Level, Flattened: r.Flattened})
 	if err != nil {
 		return DumpResult{}, err
 	}

@@ -15,7 +15,8 @@ type Row struct {
 	Start, End addr.GPA
 	Host       addr.HVA
 	Joined     bool
-	Count      int // blocks so far
+	ROM        bool // RAM that the guest cannot write
+	Count      int  // blocks so far
 }
 
 // Rows walks the FlatView as the script does: RAM only, neither a host
@@ -31,7 +32,7 @@ func (vm *VM) Rows() ([]Row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("range at %#x (%s): %w", uint64(r.Start), r.Region.Name, err)
 		}
-		row := Row{Start: r.Start, End: r.End(), Host: host, Count: 1}
+		row := Row{Start: r.Start, End: r.End(), Host: host, ROM: r.ReadOnly || r.Region.ReadOnly, Count: 1}
 		if n := len(rows); n > 0 {
 			last := rows[n-1]
 			row.Joined = last.End == row.Start && last.Host+addr.HVA(last.End-last.Start) == row.Host
@@ -89,6 +90,9 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
+	if cpus, err := vm.cpus(); err == nil {
+		m.CPUs = len(cpus)
+	}
 	m.Missing = vm.missing()
 	m.Warnings = append(m.Warnings, vm.notes...)
 	if note, err := vm.vmcoreinfo(); err == nil {
@@ -110,9 +114,11 @@ func (vm *VM) image() (*guest.Image, error) {
 	for _, r := range rows {
 		size := uint64(r.End - r.Start)
 		if r.Joined {
-			im.Ranges[len(im.Ranges)-1].Size += size
+			last := &im.Ranges[len(im.Ranges)-1]
+			last.Size += size
+			last.ROM = last.ROM && r.ROM
 		} else {
-			im.Ranges = append(im.Ranges, guest.Range{Addr: r.Start, Size: size, Host: r.Host})
+			im.Ranges = append(im.Ranges, guest.Range{Addr: r.Start, Size: size, Host: r.Host, ROM: r.ROM})
 		}
 	}
 	for _, r := range im.Ranges {

@@ -49,10 +49,13 @@ func TestEveryRelease(t *testing.T) {
 				want := []guest.Range{
 					{Addr: 0, Size: 0xa0000, Host: fakeRAM},
 					{Addr: 0x100000, Size: 0x60000, Host: fakeRAM + 0xa0000},
-					{Addr: 0xffff0000, Size: 0x10000, Host: fakeRAM + 0x100000},
+					{Addr: 0xffff0000, Size: 0x10000, Host: fakeRAM + 0x100000, ROM: true},
 				}
 				if d := cmp.Diff(want, m.Image.Ranges); d != "" {
 					t.Errorf("ranges (-want +got):\n%s", d)
+				}
+				if m.CPUs != fakeCPUs {
+					t.Errorf("%d processors", m.CPUs)
 				}
 				if len(m.Missing) != 0 || len(m.Warnings) != 0 {
 					t.Errorf("missing %v, warnings %q", m.Missing, m.Warnings)

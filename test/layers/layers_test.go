@@ -16,7 +16,7 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/progress", "internal/rsp"},
+	{"internal/addr", "internal/lzo", "internal/progress", "internal/rsp"},
 	{"internal/extent"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
@@ -31,9 +31,10 @@ var floors = [][]string{
 // alone names what some packages may import of the house at most, whatever floor it is on.
 var alone = map[string][]string{
 	"internal/rsp":    {},
+	"internal/lzo":    {},
 	"internal/extent": {"internal/addr"},
 	"internal/guest":  {"internal/addr", "internal/arch", "internal/extent"},
-	"internal/dump":   {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/progress"},
+	"internal/dump":   {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
 }
 
 // names of QEMU's own, which are a defect in a string outside internal/qemu.

@@ -13,30 +13,31 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
+	"guestcore/internal/dump/note"
 	"guestcore/internal/guest"
 )
 
-type note struct {
+type elfNote struct {
 	Name string
 	Type uint32
 	Desc string
 }
 
 // readNotes splits the PT_NOTE of a file, which has to be notes to the end.
-func readNotes(t testing.TB, path string) []note {
+func readNotes(t testing.TB, path string) []elfNote {
 	t.Helper()
 	f := open(t, path)
 	b, err := io.ReadAll(f.Progs[0].Open())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var notes []note
+	var notes []elfNote
 	for len(b) > 0 {
 		if len(b) < 12 {
 			t.Fatalf("%d bytes behind the last note", len(b))
 		}
 		name, desc := int(f.ByteOrder.Uint32(b)), int(f.ByteOrder.Uint32(b[4:]))
-		n := note{Type: f.ByteOrder.Uint32(b[8:])}
+		n := elfNote{Type: f.ByteOrder.Uint32(b[8:])}
 		b = b[12:]
 		n.Name = string(bytes.TrimSuffix(b[:name], []byte{0}))
 		b = b[(name+3)&^3:]
@@ -50,24 +51,24 @@ func readNotes(t testing.TB, path string) []note {
 func TestGuestNote(t *testing.T) {
 	le, be := binary.LittleEndian, binary.BigEndian
 	const text = "OSRELEASE=6.1.0\nX=1\n\n" // 21 bytes: needs padding
-	whole := appendNote(nil, le, "VMCOREINFO", 0, []byte(text))
-	ours := note{Name: "GUESTCORE", Desc: "CREATOR=guestcore 0.1\n"}
+	whole := note.Append(nil, le, "VMCOREINFO", 0, []byte(text))
+	ours := elfNote{Name: "GUESTCORE", Desc: "CREATOR=guestcore 0.1\n"}
 	for _, tt := range []struct {
 		name string
 		arch string
 		raw  []byte
-		want []note
+		want []elfNote
 		said string // in the remarks
 	}{
-		{"none", "X86_64", nil, []note{ours}, "left no VMCOREINFO"},
-		{"whole", "X86_64", whole, []note{{"VMCOREINFO", 0, text}, ours}, ""},
-		{"big-endian", "s390", appendNote(nil, be, "VMCOREINFO", 0, []byte(text)), []note{{"VMCOREINFO", 0, text}, ours}, ""},
-		{"without its padding", "X86_64", whole[:24+len(text)], []note{{"VMCOREINFO", 0, text}, ours}, ""},
-		{"in a larger buffer", "X86_64", append(whole[:len(whole):len(whole)], make([]byte, 100)...), []note{{"VMCOREINFO", 0, text}, ours}, ""},
-		{"cut short", "X86_64", whole[:24+len(text)-1], []note{ours}, "is left out"},
-		{"not even a header", "X86_64", whole[:11], []note{ours}, "is left out"},
-		{"other byte order", "s390", whole, []note{ours}, "is left out"},
-		{"sizes that wrap", "X86_64", bytes.Repeat([]byte{0xff}, 64), []note{ours}, "is left out"},
+		{"none", "X86_64", nil, []elfNote{ours}, "left no VMCOREINFO"},
+		{"whole", "X86_64", whole, []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
+		{"big-endian", "s390", note.Append(nil, be, "VMCOREINFO", 0, []byte(text)), []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
+		{"without its padding", "X86_64", whole[:24+len(text)], []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
+		{"in a larger buffer", "X86_64", append(whole[:len(whole):len(whole)], make([]byte, 100)...), []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
+		{"cut short", "X86_64", whole[:24+len(text)-1], []elfNote{ours}, "is left out"},
+		{"not even a header", "X86_64", whole[:11], []elfNote{ours}, "is left out"},
+		{"other byte order", "s390", whole, []elfNote{ours}, "is left out"},
+		{"sizes that wrap", "X86_64", bytes.Repeat([]byte{0xff}, 64), []elfNote{ours}, "is left out"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := dumptest.Machine(t, t.TempDir(), guestArch(t, tt.arch), pc...)
@@ -139,7 +140,7 @@ ABSENT=0x10000-0x10800 is in a file
 ABSENT=0x10800-0x12000 is not in the source
 ABSENT=0x21000-0x22000 is doubtful
 `
-	if diff := cmp.Diff([]note{{Name: "GUESTCORE", Desc: want}}, readNotes(t, path)); diff != "" {
+	if diff := cmp.Diff([]elfNote{{Name: "GUESTCORE", Desc: want}}, readNotes(t, path)); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.Contains(s.String(), "absent: 0x10800-0x12000 is not in the source") {

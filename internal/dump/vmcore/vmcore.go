@@ -26,6 +26,7 @@ import (
 	"fmt"
 
 	"guestcore/internal/dump"
+	"guestcore/internal/dump/note"
 	"guestcore/internal/guest"
 )
 
@@ -37,19 +38,23 @@ func (Format) Name() string { return "elf" }
 
 // Plan lays the file out.
 func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
+	if err := o.Plain(Format{}.Name()); err != nil {
+		return nil, err
+	}
 	content, err := dump.Select(m, o.Partial)
 	if err != nil {
 		return nil, err
 	}
-	notes, remarks := notes(m, content, o.Creator)
-	l, err := newLayout(m.Arch, content.Ranges, int64(len(notes)), o.Align)
+	notes := note.Of(m, content, o.Creator)
+	remarks := notes.Remarks
+	l, err := newLayout(m.Arch, content.Ranges, int64(len(notes.Bytes)), o.Align)
 	if err != nil {
 		return nil, err
 	}
 	if l.class != m.Arch.Class {
 		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s, as QEMU itself writes it", m.Arch))
 	}
-	head, err := l.encode(notes)
+	head, err := l.encode(notes.Bytes)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
+	"guestcore/internal/dump/note"
 	"guestcore/internal/guest"
 )
 
@@ -109,7 +110,7 @@ func TestEveryArch(t *testing.T) {
 		} {
 			t.Run(g.Name+" "+tt.name, func(t *testing.T) {
 				m := dumptest.Machine(t, t.TempDir(), g, tt.parts...)
-				m.VMCoreInfo = appendNote(nil, g.Order, "VMCOREINFO", 0, []byte("OSRELEASE=6.1\n"))
+				m.VMCoreInfo = note.Append(nil, g.Order, "VMCOREINFO", 0, []byte("OSRELEASE=6.1\n"))
 				path, s := write(t, m, dump.Options{Creator: "guestcore test"})
 				f := open(t, path)
 				if f.Machine != machines[g.Name] || f.Class != tt.class || f.Type != elf.ET_CORE || f.Version != elf.EV_CURRENT {

@@ -1,0 +1,106 @@
+package kdump
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
+
+	"guestcore/internal/lzo"
+)
+
+// method is a way of compressing a page.
+type method struct {
+	name     string
+	flag     uint32 // in the main header and in the descriptor of a compressed page
+	maxLevel int    // 0: it has no levels
+	// new makes packers of a level, 0 for the default.
+	new func(level int) (packer, error)
+}
+
+// packer compresses one page after the other, for one goroutine.
+type packer interface {
+	// pack appends the page, compressed, to dst.
+	pack(dst, page []byte) []byte
+}
+
+// methods, with the flags of makedumpfile (DUMP_DH_COMPRESSED_*).
+var methods = []method{
+	{"zlib", 0x1, 9, newZlib},
+	{"lzo", 0x2, 0, newLZO},
+	{"snappy", 0x4, 0, newSnappy},
+	{"zstd", 0x20, 4, newZstd},
+}
+
+// packer returns a function that makes packers of a level, which is known to
+// work.
+func (m method) packer(level int) (func() packer, error) {
+	if _, err := m.new(level); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.name, err)
+	}
+	return func() packer {
+		p, err := m.new(level)
+		if err != nil {
+			panic(err) // it worked before
+		}
+		return p
+	}, nil
+}
+
+// zlibPacker makes zlib streams (RFC 1950).
+type zlibPacker struct {
+	w   *zlib.Writer
+	dst []byte
+}
+
+// newZlib has level 1 as default, as QEMU and makedumpfile do.
+func newZlib(level int) (packer, error) {
+	z := &zlibPacker{}
+	var err error
+	z.w, err = zlib.NewWriterLevel(z, max(level, 1))
+	return z, err
+}
+
+func (z *zlibPacker) pack(dst, page []byte) []byte {
+	z.dst = dst
+	z.w.Reset(z)
+	z.w.Write(page) // neither fails: Write below does not
+	z.w.Close()
+	return z.dst
+}
+
+// Write takes what the writer makes.
+func (z *zlibPacker) Write(p []byte) (int, error) {
+	z.dst = append(z.dst, p...)
+	return len(p), nil
+}
+
+// lzoPacker makes raw LZO1X streams.
+type lzoPacker struct{ e lzo.Encoder }
+
+func newLZO(int) (packer, error) { return &lzoPacker{}, nil }
+
+func (l *lzoPacker) pack(dst, page []byte) []byte { return l.e.Compress(dst, page) }
+
+// snappyPacker makes raw Snappy blocks.
+type snappyPacker struct{ buf []byte }
+
+func newSnappy(int) (packer, error) {
+	return &snappyPacker{buf: make([]byte, s2.MaxEncodedLen(maxBlock))}, nil
+}
+
+func (s *snappyPacker) pack(dst, page []byte) []byte {
+	return append(dst, s2.EncodeSnappyBetter(s.buf, page)...)
+}
+
+// zstdPacker makes a Zstandard frame (RFC 8878) a page.
+type zstdPacker struct{ e *zstd.Encoder }
+
+func newZstd(level int) (packer, error) {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(max(level, 1))), zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(maxBlock), zstd.WithZeroFrames(true))
+	return &zstdPacker{e}, err
+}
+
+func (z *zstdPacker) pack(dst, page []byte) []byte { return z.e.EncodeAll(page, dst) }

@@ -1,0 +1,202 @@
+package kdump
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"guestcore/internal/dump"
+)
+
+// piece is the most memory that goes through the pipeline as one, and about
+// the most that is written at once, in bytes.
+const piece = 256 << 10
+
+// maxZero is the most pages of zeros that go as one.
+const maxZero = 1 << 20
+
+// write makes the raw form. One goroutine looks for what is not zero, as many
+// as there are processors read, compress and look again, one writes in order:
+//
+//	scan ──► todo ──► pack × n
+//	  └────► order ──────────────► put
+//
+// A fixed number of batches go round, which bounds the memory.
+func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
+	if err := j.writeHead(s); err != nil {
+		return err
+	}
+	workers := runtime.GOMAXPROCS(0)
+	inFlight := 2*workers + 2
+	free, todo, order := make(chan *batch, inFlight), make(chan *batch, inFlight), make(chan *batch, inFlight)
+	for range inFlight {
+		free <- &batch{ready: make(chan struct{}, 1)}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(todo)
+		defer close(order)
+		return j.scan(func(x batch) error {
+			select {
+			case b := <-free:
+				b.set(x)
+				order <- b // never full
+				if x.zero {
+					b.ready <- struct{}{}
+				} else {
+					todo <- b
+				}
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	})
+	for range workers {
+		g.Go(func() error {
+			pk := j.packer()
+			for b := range todo {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := b.pack(j.image, pk, j.layout.block); err != nil {
+					return err
+				}
+				b.ready <- struct{}{}
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		w, err := j.newWriter(s)
+		if err != nil {
+			return err
+		}
+		for b := range order {
+			select {
+			case <-b.ready:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if err := w.put(b); err != nil {
+				return err
+			}
+			p.Add(b.memory)
+			free <- b
+		}
+		if ctx.Err() != nil { // scan stopped early
+			return context.Cause(ctx)
+		}
+		return w.flush(0)
+	})
+	return g.Wait()
+}
+
+// writeHead writes all that is before the page descriptors.
+func (j *job) writeHead(s dump.Sink) error {
+	if _, err := s.WriteAt(j.head, 0); err != nil {
+		return fmt.Errorf("headers and notes: %w", err)
+	}
+	l := j.layout
+	for i, runs := range [][]run{j.pages.exist, j.pages.stored} {
+		for at := int64(0); at < l.bits; at += piece {
+			b := make([]byte, min(piece, l.bits-at))
+			off := l.bitmap + int64(i)*l.bits + at
+			err := error(nil)
+			if bitmap(b, at*8, runs) {
+				_, err = s.WriteAt(b, off)
+			} else {
+				err = s.HoleAt(off, int64(len(b)))
+			}
+			if err != nil {
+				return fmt.Errorf("bitmap %d: %w", i+1, err)
+			}
+		}
+	}
+	return nil
+}
+
+// writer puts batches into the file, in their order.
+type writer struct {
+	sink  dump.Sink
+	order binary.ByteOrder
+	flag  uint32 // of compressed pages
+	block uint32 // bytes
+	zero  int64  // offset of the page of zeros
+	data  int64  // offset of the next page
+	descs []byte // page descriptors to be written
+	at    int64  // offset of descs
+}
+
+// newWriter writes the page of zeros first.
+func (j *job) newWriter(s dump.Sink) (*writer, error) {
+	l := j.layout
+	w := &writer{sink: s, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
+	return w, w.store(zeros[:l.block])
+}
+
+// store writes pages where the last ones end.
+func (w *writer) store(p []byte) error {
+	n, err := w.sink.WriteAt(p, w.data)
+	w.data += int64(n)
+	return err
+}
+
+// put writes the pages of a batch and describes them.
+func (w *writer) put(b *batch) error {
+	at := w.data
+	if b.zero {
+		for range b.count {
+			w.describe(w.zero, w.block, 0)
+			if err := w.flush(piece); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, p := range b.packs {
+		switch {
+		case p.size == 0:
+			w.describe(w.zero, w.block, 0)
+			continue
+		case p.plain:
+			w.describe(at, p.size, 0)
+		default:
+			w.describe(at, p.size, w.flag)
+		}
+		at += int64(p.size)
+	}
+	if err := w.flush(piece); err != nil {
+		return err
+	}
+	if len(b.data) == 0 {
+		return nil
+	}
+	return w.store(b.data)
+}
+
+// describe adds a page descriptor: where the page is, its length, how it is
+// compressed, and the kernel's flags of it, which are not known.
+func (w *writer) describe(off int64, size, flags uint32) {
+	w.descs = w.order.(binary.AppendByteOrder).AppendUint64(w.descs, uint64(off))
+	w.descs = w.order.(binary.AppendByteOrder).AppendUint32(w.descs, size)
+	w.descs = w.order.(binary.AppendByteOrder).AppendUint32(w.descs, flags)
+	w.descs = append(w.descs, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// flush writes the page descriptors if they are as long as least.
+func (w *writer) flush(least int) error {
+	if len(w.descs) < max(least, 1) {
+		return nil
+	}
+	n, err := w.sink.WriteAt(w.descs, w.at)
+	w.at += int64(n)
+	w.descs = w.descs[:0]
+	if err != nil {
+		err = fmt.Errorf("page descriptors: %w", err)
+	}
+	return err
+}
