@@ -99,5 +99,8 @@ func (p pages) Where(a addr.GPA) string {
 			how = m.name
 		}
 	}
+	if p.Flattened {
+		how += ", unflattened"
+	}
 	return fmt.Sprintf("byte %#x of the page at offset %#x (%d bytes, %s)", int64(a)%p.BlockSize, page.Off, page.Size, how)
 }

@@ -69,22 +69,26 @@ func Without(a, b []Span) []Span {
 	return out
 }
 
-// Only is the memory that one source holds and another does not, ROM apart
-// from the rest. What is there only since s holds whole blocks is left out: it
-// is no memory of the guest.
+// Only is the memory that s holds and another source does not. ROM is apart
+// where the other holds memory in blocks, as kdump files do, which leave ROM
+// out. What s holds only to fill a block is in neither: the guest has no
+// memory there.
 func (s *Source) Only(other *Source) (only, rom []Span) {
-	var roms []Span
+	common := Common(s.Spans(), other.Spans())
+	only = Without(s.Spans(), common)
+	if s.Block > 1 {
+		only = Without(only, blocks(common, s.Block))
+	}
+	if other.Block <= 1 {
+		return only, nil
+	}
 	for _, r := range s.Ranges {
 		if r.ROM {
-			roms = append(roms, Span{r.Addr, r.End()})
+			rom = append(rom, Span{r.Addr, r.End()})
 		}
 	}
-	theirs := other.Spans()
-	lacking := Without(s.Spans(), theirs)
-	if s.Block > 1 {
-		lacking = Without(lacking, blocks(Common(s.Spans(), theirs), s.Block))
-	}
-	return Without(lacking, Join(roms)), Common(lacking, Join(roms))
+	rom = Join(rom)
+	return Without(only, rom), Common(only, rom)
 }
 
 // blocks are the whole blocks that spans touch.
