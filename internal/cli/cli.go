@@ -126,6 +126,9 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  guestcore %-42s %s\n", c.synopsis(), c.summary)
 	}
 	fmt.Fprint(w, `
+CORE is a core file, plain or compressed (zstd, lz4, xz, gzip, bzip2), or coredump: for the newest of QEMU that
+systemd-coredump keeps, or coredump:PID for that of a process.
+
 "guestcore help COMMAND" lists a command's flags.
 `)
 }

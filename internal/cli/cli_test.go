@@ -69,6 +69,10 @@ func TestUsage(t *testing.T) {
 		"info -- --json":                 "", // the name of a file
 		"serve --stdio --pty no-such":    "", // the core is opened first
 		"serve --listen":                 "flag needs an argument",
+		"verify":                         "too few arguments: guestcore verify [flags] DUMP [CORE]",
+		"verify a b c":                   `too many arguments, "c"`,
+		"verify dump --range 5":          `"5" is not START-END`,
+		"verify dump --range 0x20-0x10":  `"0x20-0x10" is not START-END`,
 		"dump --partial -- core a b c d": "too many arguments",
 	} {
 		status, stdout, stderr := guestcore(t, strings.Fields(line)...)
@@ -103,6 +107,9 @@ func TestFailures(t *testing.T) {
 		{[]string{"dump", text + "2", "out"}, "no such file"},
 		{[]string{"dump", text, "X86_64"}, "not an ELF file"},
 		{[]string{"serve", text}, "not an ELF file"},
+		{[]string{"verify", text}, "not an ELF file"},
+		{[]string{"verify", text + "2"}, "no such file"},
+		{[]string{"verify", os.Args[0]}, "is an executable, not a core"},
 	} {
 		status, stdout, stderr := guestcore(t, c.args...)
 		if status != exitFailure || stdout != "" || !strings.HasPrefix(stderr, "guestcore: ") || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
@@ -189,7 +196,7 @@ func TestDidYouMean(t *testing.T) {
 func TestNotQEMU(t *testing.T) {
 	p := crashed.Run(t)
 	out := filepath.Join(t.TempDir(), "out")
-	for _, args := range [][]string{{"info", p.Core}, {"dump", p.Core, out}, {"serve", p.Core}} {
+	for _, args := range [][]string{{"info", p.Core}, {"dump", p.Core, out}, {"serve", p.Core}, {"verify", p.Core}} {
 		status, _, stderr := guestcore(t, args...)
 		if status != exitFailure || !strings.Contains(stderr, "is this the core of a qemu-system process?") {
 			t.Errorf("%q: status %d, %q", args, status, stderr)

@@ -17,10 +17,9 @@ var dumpCommand = &command{
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		partial := f.Bool("partial", false, "write what the source has of guest memory and label the rest")
-		format := f.String("format", "", "`NAME` of the dump's format: "+strings.Join(monitor.Formats.Names(), ", ")+" (default elf)")
-		level := f.Int("level", 0, "how hard a compressed format compresses, from 1, fast")
-		flattened := f.Bool("flattened", false, "the form of a kdump file that needs no seeking (makedumpfile -F); a pipe always gets it")
+		format := f.String("format", "", "`NAME` of the dump's format: "+strings.Join(monitor.FormatNames(), ", "))
+		level := f.Int("level", 0, "how hard to compress, a number `N` from 1, fast; 0 is the format's default")
+		flattened := f.Bool("flattened", false, "write kdump in the form that needs no seeking; a pipe always gets it")
 		if done, err := f.parse(e, args, 2, 3); done || err != nil {
 			return err
 		}
@@ -34,7 +33,10 @@ var dumpCommand = &command{
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{File: f.arg(1), Arch: f.arg(2), Partial: *partial, Format: *format, Level: *level, Flattened: *flattened}
+		r := monitor.DumpRequest{
+			File: f.arg(1), Arch: f.arg(2), Partial: src.partial,
+			Format: *format, Level: *level, Flattened: *flattened,
+		}
 		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
 		if err != nil || !*asJSON {
 			return err

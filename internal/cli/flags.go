@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"guestcore/internal/corefile"
+	"guestcore/internal/progress"
 	"guestcore/internal/session"
 )
 
@@ -113,6 +115,9 @@ type source struct {
 	exe, sysroot string
 	debugDirs    list
 	ram          pairs
+	spoolDir     string
+	coredumpDir  string
+	partial      bool
 	verbose      bool
 }
 
@@ -122,20 +127,32 @@ func (f *flags) source() *source {
 	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
 	f.Var(s.ram, "ram", "the file with a RAM block's contents, as `BLOCK=FILE`; may be repeated")
+	f.StringVar(&s.spoolDir, "spool-dir", "", "a `DIR` with space for the core if it is compressed (default $TMPDIR or /var/tmp)")
+	f.StringVar(&s.coredumpDir, "coredump-dir", "", "the `DIR` of systemd-coredump's cores (default /var/lib/systemd/coredump)")
+	f.BoolVar(&s.partial, "partial", false, "take what there is of a compressed core that is cut short, and of guest memory; label the rest")
 	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
 	return s
 }
 
 // open opens the core with those flags.
 func (s *source) open(e *env, core string) (*session.Session, error) {
-	return session.Open(session.Options{
-		Core:      core,
-		Exe:       s.exe,
-		DebugDirs: s.debugDirs,
-		Sysroot:   s.sysroot,
-		RAM:       s.ram,
-		Log:       logger(e, s.verbose),
+	opened, err := session.Open(e.ctx, session.Options{
+		Core:        core,
+		Exe:         s.exe,
+		DebugDirs:   s.debugDirs,
+		Sysroot:     s.sysroot,
+		RAM:         s.ram,
+		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: progress.ForFile(e.stderr)},
+		CoredumpDir: s.coredumpDir,
+		Log:         logger(e, s.verbose),
 	})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range opened.Notes {
+		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
+	}
+	return opened, nil
 }
 
 // didYouMean is a question about the name most like the wrong one, written

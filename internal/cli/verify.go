@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,6 @@ var verifyCommand = &command{
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		partial := f.Bool("partial", false, "let the two differ in which memory they hold: compare what both do")
 		var only spans
 		f.Var(&only, "range", "only the guest-physical memory `START-END`; may be repeated")
 		if done, err := f.parse(e, args, 1, 2); done || err != nil {
@@ -40,7 +40,7 @@ var verifyCommand = &command{
 		var meter progress.Meter
 		stop := progress.Show(&meter, progress.ForFile(e.stderr))
 		defer stop()
-		v, err := newVerification(e.ctx, subjects, only, *partial, &meter)
+		v, err := newVerification(e.ctx, subjects, only, src.partial, &meter)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ type subject struct {
 // subject opens a file as what it is.
 func (s *source) subject(e *env, path string) (*subject, error) {
 	f, err := dumpfile.Open(path)
-	if errors.Is(err, dumpfile.ErrNotDump) {
+	if errors.Is(err, dumpfile.ErrNotDump) || errors.Is(err, fs.ErrNotExist) { // as coredump:PID is not
 		return s.coreSubject(e, path)
 	}
 	if err != nil {

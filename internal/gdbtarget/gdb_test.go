@@ -59,7 +59,7 @@ func ask(t *testing.T, gdb string, open, commands []string) (opening, answers st
 // serve serves a core and returns what to give to "target remote".
 func serve(t *testing.T, core string) string {
 	t.Helper()
-	s, err := session.Open(session.Options{Core: core})
+	s, err := session.Open(t.Context(), session.Options{Core: core})
 	if err != nil {
 		t.Fatal(err)
 	}

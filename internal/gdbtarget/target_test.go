@@ -21,7 +21,7 @@ import (
 // target opens a crashed program.
 func target(t *testing.T, program crashed.Program) (*gdbtarget.Target, inferior.Process) {
 	t.Helper()
-	s, err := session.Open(session.Options{Core: program.Core})
+	s, err := session.Open(t.Context(), session.Options{Core: program.Core})
 	if err != nil {
 		t.Fatal(err)
 	}

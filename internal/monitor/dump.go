@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"guestcore/internal/arch"
@@ -16,19 +17,28 @@ import (
 	"guestcore/internal/qemu"
 )
 
-// Formats are the formats a dump can have.
-var Formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+// formats are the formats a dump can have.
+var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+
+// FormatNames are the names of the formats a dump can have, the default one
+// first.
+func FormatNames() []string { return formats.Names() }
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
-	usage:   "[--partial] FILE [ARCH]",
-	summary: "write the guest's memory to FILE as an ELF vmcore",
+	usage:   "[--partial] [--format NAME] [--level N] [--flattened] FILE [ARCH]",
+	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
 	help: `
 FILE is relative to the directory guestcore runs in; quote it or escape
 blanks with a backslash. It appears when it is whole.
 
 ARCH is one of ` + strings.Join(arch.GuestNames(), ", ") + `;
 auto, or none, takes it from QEMU.
+
+--format is one of ` + strings.Join(formats.Names(), ", ") + `;
+--level N is how hard a format that has levels compresses, from 1, fast.
+--flattened writes kdump files in the form that needs no seeking
+(makedumpfile -R undoes it); a pipe always gets that.
 
 Memory that the source lacks makes the command fail, with its ranges;
 --partial writes what is there and labels the rest.
@@ -48,13 +58,26 @@ Interrupt (Ctrl-C) ends the command and leaves no file.`,
 func parseDump(args []string) (DumpRequest, error) {
 	r := DumpRequest{}
 	var words []string
-	for _, a := range args {
-		switch {
-		case a == "--partial":
+	for len(args) > 0 {
+		a := args[0]
+		args = args[1:]
+		name, value, given := strings.Cut(a, "=")
+		switch name {
+		case "--partial":
 			r.Partial = true
-		case strings.HasPrefix(a, "--"):
-			return r, fmt.Errorf("unknown option %s: dump-guest-memory takes --partial", a)
+		case "--flattened":
+			r.Flattened = true
+		case "--format", "--level":
+			if !given && len(args) > 0 {
+				value, args = args[0], args[1:]
+			}
+			if err := r.set(name, value); err != nil {
+				return r, err
+			}
 		default:
+			if strings.HasPrefix(name, "--") {
+				return r, fmt.Errorf("unknown option %s: dump-guest-memory takes --partial, --format, --level and --flattened", name)
+			}
 			words = append(words, a)
 		}
 	}
@@ -69,15 +92,31 @@ func parseDump(args []string) (DumpRequest, error) {
 	return r, nil
 }
 
+// set sets an option that has a value.
+func (r *DumpRequest) set(name, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s has no value: \"help dump-guest-memory\" says more", name)
+	}
+	if name == "--format" {
+		r.Format = value
+		_, err := formats.Find(value)
+		return err
+	}
+	var err error
+	if r.Level, err = strconv.Atoi(value); err != nil {
+		return fmt.Errorf("%s %q: a level is a number", name, value)
+	}
+	return nil
+}
+
 // DumpRequest is what a user asks of a dump.
 type DumpRequest struct {
-	File    string
-	Arch    string // "" and "auto": QEMU's own
-	Partial bool   // write what the source has, label the rest
-
-	Format    string // of the dump; "" is the default
+	File      string
+	Arch      string // "" and "auto": QEMU's own
+	Partial   bool   // write what the source has, label the rest
+	Format    string // "" is ELF
 	Level     int    // of compression; 0 is the format's default
-	Flattened bool   // as makedumpfile -F has it
+	Flattened bool   // the form of kdump that needs no seeking
 }
 
 // DumpResult is what became of it, for --json. Addresses and sizes are
@@ -110,6 +149,13 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if g, err := arch.GuestByName(r.File); err == nil && r.Arch == "" {
 		return DumpResult{}, fmt.Errorf("%s is an architecture, and FILE is missing: write ./%s for a file of that name", g, r.File)
 	}
+	if err := m.Session.CheckDestination(r.File); err != nil {
+		return DumpResult{}, err
+	}
+	format, err := formats.Find(r.Format)
+	if err != nil {
+		return DumpResult{}, err
+	}
 	vm, err := m.Session.VM()
 	if err != nil {
 		return DumpResult{}, err
@@ -126,10 +172,6 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
-	}
-	format, err := Formats.Find(r.Format)
-	if err != nil {
-		return DumpResult{}, err
 	}
 	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Level: r.Level, Flattened: r.Flattened})
 	if err != nil {

@@ -296,6 +296,22 @@ func TestArch(t *testing.T) {
 	}
 }
 
+// A QEMU with neither symbols nor a known layout is refused, with what failed
+// and what would help.
+func TestNoSymbolsAndNoLayout(t *testing.T) {
+	f := newFake(t, "7.2.22")
+	f.put(f.at(f.types[regionType], "TypeImpl", "instance_size"), 4711) // as in a QEMU to come
+	_, err := Open(f.source(false))
+	if !errors.Is(err, ErrNoLayout) {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"sizeof(MemoryRegion) is 4711", "QEMU's debug information", "--debug-dir"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v does not say %q", err, want)
+		}
+	}
+}
+
 // A process without a guest is no QEMU.
 func TestNotQEMU(t *testing.T) {
 	f := newFake(t, "7.2.22")

@@ -6,6 +6,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,8 +17,8 @@ import (
 	"sync"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/corefile"
 	"guestcore/internal/inferior"
-	"guestcore/internal/inferior/core"
 	"guestcore/internal/objfile"
 	"guestcore/internal/qemu"
 )
@@ -25,12 +26,15 @@ import (
 // Options say what to open. The zero value of each field but Core is its
 // default.
 type Options struct {
-	Core      string
+	Core      string            // a file, plain or compressed, or coredump:[PID]
 	Exe       string            // QEMU's executable; "": the one the core names
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
 	RAM       map[string]string // files that hold RAM blocks, by the block's name
-	Log       *slog.Logger      // nil: silent
+	Spool     corefile.Options  // of a compressed core
+	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
+	CoredumpDir string
+	Log         *slog.Logger // nil: silent
 }
 
 // Session is an open source. Its methods may be called from several
@@ -43,11 +47,14 @@ type Session struct {
 	ExePath string
 	// Warnings say what could not be used, for the user.
 	Warnings []string
+	// Notes say which core was taken and what was done to read it.
+	Notes []string
 
-	opts Options
-	held func(path string) io.ReaderAt // a mapped file, as far as the core has it
-	bias addr.HVA
-	ram  map[string]*os.File
+	opts     Options
+	corefile string                        // path of the core
+	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
+	bias     addr.HVA
+	ram      map[string]*os.File
 
 	mu      sync.Mutex
 	symbols map[string]addr.HVA
@@ -56,21 +63,21 @@ type Session struct {
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
-// is looked for later, by [Session.VM].
-func Open(o Options) (*Session, error) {
+// is looked for later, by [Session.VM]. ctx ends a decompression of the core.
+func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Session) open() error {
-	p, err := core.Open(s.opts.Core, core.Options{OpenFile: s.openMapped, Log: s.opts.Log})
+func (s *Session) open(ctx context.Context) error {
+	p, err := s.openCore(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // open opens a core until the test ends.
 func open(t *testing.T, o Options) *Session {
 	t.Helper()
-	s, err := Open(o)
+	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +92,13 @@ func TestExecutable(t *testing.T) {
 		}
 	})
 	t.Run("wrong", func(t *testing.T) {
-		_, err := Open(Options{Core: p.Core, Exe: p.Lib})
+		_, err := Open(t.Context(), Options{Core: p.Core, Exe: p.Lib})
 		if err == nil || !strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), wrongID) || !strings.HasPrefix(err.Error(), "--exe: ") {
 			t.Errorf("%v: want %s and %s", err, id, wrongID)
 		}
 	})
 	t.Run("not there", func(t *testing.T) {
-		if _, err := Open(Options{Core: p.Core, Exe: p.Exe + ".no"}); err == nil || !strings.Contains(err.Error(), "--exe") {
+		if _, err := Open(t.Context(), Options{Core: p.Core, Exe: p.Exe + ".no"}); err == nil || !strings.Contains(err.Error(), "--exe") {
 			t.Errorf("%v", err)
 		}
 	})
@@ -235,7 +235,7 @@ func TestRAMFile(t *testing.T) {
 		filepath.Join(t.TempDir(), "no"): "--ram mem0: ",
 		t.TempDir():                      "no regular file",
 	} {
-		if _, err := Open(Options{Core: p.Core, RAM: map[string]string{"mem0": path}}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(t.Context(), Options{Core: p.Core, RAM: map[string]string{"mem0": path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
 	{"internal/addr", "internal/lzo", "internal/progress", "internal/rsp"},
-	{"internal/extent"},
+	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
 	{"internal/cvalue", "internal/guest"},
@@ -33,6 +33,7 @@ var alone = map[string][]string{
 	"internal/rsp":      {},
 	"internal/lzo":      {},
 	"internal/extent":   {"internal/addr"},
+	"internal/corefile": {"internal/progress"},
 	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
 	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
 	"internal/verify":   {"internal/addr", "internal/extent", "internal/guest"},

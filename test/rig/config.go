@@ -56,4 +56,11 @@ var (
 		Args: []string{"-machine", "pc", "-m", "1G", "-S"},
 		Bare: true,
 	}
+
+	// Small is Bare with 32 MiB, for tests that have to read every byte of the core.
+	Small = Config{
+		Name: "bare-32m",
+		Args: []string{"-machine", "pc", "-m", "32M", "-S"},
+		Bare: true,
+	}
 )

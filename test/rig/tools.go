@@ -25,6 +25,9 @@ func Crash() (string, error) { return installed("crash", setupTest) }
 // Makedumpfile is makedumpfile.
 func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest) }
 
+// Compressor is one of the programs zstd, lz4, xz, gzip and bzip2.
+func Compressor(name string) (string, error) { return installed(name, setupTest) }
+
 // VMLinux is the guest's kernel with debug information, as crash wants it.
 func VMLinux() (string, error) {
 	return cached("the guest kernel's vmlinux", setupTest, "guest", "vmlinux")

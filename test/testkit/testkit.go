@@ -77,6 +77,13 @@ func Makedumpfile(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// Compressor is the path of one of the programs zstd, lz4, xz, gzip and bzip2.
+func Compressor(t testing.TB, name string) string {
+	t.Helper()
+	path, err := rig.Compressor(name)
+	return need(t, path, err)
+}
+
 // VMLinux is the path of the guest kernel's debug information.
 func VMLinux(t testing.TB) string {
 	t.Helper()

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sort"
@@ -27,6 +26,7 @@ import (
 	"sync"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/corefile"
 	"guestcore/internal/extent"
 	"guestcore/internal/inferior"
 )
@@ -74,40 +74,30 @@ var (
 // file until it is asked for. The error says what the file is instead when it
 // is no core of a process.
 func Open(path string, opt Options) (*Process, error) {
-	f, size, err := openRegular(path)
+	f, err := corefile.Regular(path)
 	if err != nil {
 		return nil, err
 	}
-	p, err := parse(f, size, opt)
+	p, err := New(f, opt)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, err
+}
+
+// New is Open for a file that is open already. The process closes it, unless
+// there is an error.
+func New(f *os.File, opt Options) (*Process, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	p, err := parse(f, st.Size(), opt)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	p.file = f
 	return p, nil
-}
-
-// openRegular opens path if it can be a core at all.
-func openRegular(path string) (*os.File, int64, error) {
-	st, err := os.Stat(path) // before Open, which waits for a writer on a fifo
-	if err == nil && st.IsDir() {
-		return nil, 0, fmt.Errorf("%s: is a directory: name the core file in it", path)
-	}
-	if err == nil && !st.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: is not a regular file: copy the core to a file first", path)
-	}
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, 0, fmt.Errorf("open the core as its owner, or as root: %w", err)
-	case err != nil:
-		return nil, 0, err // it names the path
-	}
-	if st, err = f.Stat(); err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, st.Size(), nil
 }
 
 // parse reads a core of size bytes out of r.
@@ -119,7 +109,7 @@ func parse(r io.ReaderAt, size int64, opt Options) (*Process, error) {
 	if size == 0 {
 		return nil, ErrEmpty
 	}
-	if err := checkMagic(r); err != nil {
+	if err := CheckMagic(r); err != nil {
 		return nil, err
 	}
 	head, err := readHeader(r, size)

@@ -40,21 +40,11 @@ func cutError(what string, need, size int64) error {
 	return &FormatError{size, fmt.Sprintf("cut inside its %s: it has %d bytes and needs %d before any memory comes; copy it again in full", what, size, need)}
 }
 
-// compressed is the error for a core that has to be decompressed first.
-func compressed(format, command string) error {
-	return fmt.Errorf("is compressed (%s): decompress it first: %s FILE > core", format, command)
-}
-
 // magics are the first bytes of files that people take for cores.
 var magics = []struct {
 	magic string
 	err   error
 }{
-	{"\x28\xb5\x2f\xfd", compressed("zstd", "zstd -dc")},
-	{"\x04\x22\x4d\x18", compressed("lz4", "lz4 -dc")},
-	{"\xfd7zXZ\x00", compressed("xz", "xz -dc")},
-	{"\x1f\x8b", compressed("gzip", "gzip -dc")},
-	{"BZh", compressed("bzip2", "bzip2 -dc")},
 	{"KDUMP   ", ErrGuestDump},
 	{"makedumpfile\x00", ErrGuestDump},
 	{"DISKDUMP", ErrGuestDump},
@@ -63,8 +53,8 @@ var magics = []struct {
 	{"QEVM", errors.New("is a saved state of QEMU (migrate or savevm), not the core of its process")},
 }
 
-// checkMagic says what r holds when it is not ELF.
-func checkMagic(r io.ReaderAt) error {
+// CheckMagic says what r holds when it is not ELF, by its first bytes.
+func CheckMagic(r io.ReaderAt) error {
 	var b [16]byte
 	n, err := r.ReadAt(b[:], 0)
 	if err != nil && err != io.EOF {

@@ -49,10 +49,6 @@ func TestRefusals(t *testing.T) {
 		{"kcore", kernel.bytes(), ErrGuestDump, "looks like a guest memory dump already"},
 		{"kdump", []byte("KDUMP   \x06\x00"), ErrGuestDump, "looks like a guest memory dump already"},
 		{"no thread", quiet.bytes(), ErrNotCore, "has no NT_PRSTATUS note"},
-		{"zstd", []byte("\x28\xb5\x2f\xfd...."), nil, "is compressed (zstd): decompress it first: zstd -dc FILE > core"},
-		{"lz4", []byte("\x04\x22\x4d\x18...."), nil, "lz4 -dc FILE"},
-		{"xz", []byte("\xfd7zXZ\x00...."), nil, "xz -dc FILE"},
-		{"gzip", []byte("\x1f\x8b...."), nil, "gzip -dc FILE"},
 		{"header cut", exe[:30], nil, "cut inside its ELF header: it has 30 bytes and needs 64"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

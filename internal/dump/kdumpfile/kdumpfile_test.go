@@ -1,0 +1,220 @@
+package kdumpfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// block is the size of a page in these tests, bytes.
+const block = 512
+
+// page is what a file of small has at a page.
+func page(n int) []byte {
+	return bytes.Repeat([]byte{byte(n), byte(n >> 8), 'x'}, 2000)[:block]
+}
+
+// small is a file with pages 1, 2, 3 and 9 of ten, made by hand: 64-bit,
+// big-endian, plain.
+func small() []byte {
+	b := make([]byte, 5*block)
+	be := binary.BigEndian
+	copy(b, "KDUMP   ")
+	be.PutUint32(b[8:], 6)
+	copy(b[12:], "Linux")
+	for i, w := range []uint32{0x1, block, 1, 2, 10, 0, 0, 0, 0, 2} {
+		be.PutUint32(b[424+4*i:], w)
+	}
+	sub := b[block:]
+	be.PutUint64(sub, 0x1234)
+	be.PutUint32(sub[8:], 1)
+	be.PutUint64(sub[96:], 10)
+	b[2*block], b[2*block+1] = 0xff, 0xff
+	b[3*block], b[3*block+1] = 0x0e, 0xfe // pages behind the last one too
+	for i, n := range []int{1, 2, 3, 9} {
+		d := b[4*block+24*i:]
+		be.PutUint64(d, uint64(len(b)))
+		be.PutUint32(d[8:], block)
+		b = append(b, page(n)...)
+	}
+	return b
+}
+
+// flatten is a file in records of n bytes, the last ones first.
+func flatten(b []byte, n int) []byte {
+	out := make([]byte, 4096)
+	copy(out, "makedumpfile")
+	be := binary.BigEndian
+	be.PutUint64(out[16:], 1)
+	be.PutUint64(out[24:], 1)
+	for at := (len(b) - 1) / n * n; at >= 0; at -= n {
+		part := b[at:min(at+n, len(b))]
+		out = be.AppendUint64(out, uint64(at))
+		out = be.AppendUint64(out, uint64(len(part)))
+		out = append(out, part...)
+	}
+	return append(out, bytes.Repeat([]byte{0xff}, 16)...)
+}
+
+func read(b []byte) (*File, error) { return New(bytes.NewReader(b), int64(len(b))) }
+
+func TestSmall(t *testing.T) {
+	twice := flatten(small(), 1000)
+	twice = append(twice[:len(twice)-16], flatten(small(), 777)[4096:]...) // all records overlap
+	for name, b := range map[string][]byte{"raw": small(), "flattened": flatten(small(), 500), "overlapping": twice} {
+		t.Run(name, func(t *testing.T) {
+			f, err := read(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.UTS[0] != "Linux" || f.PhysBase != 0x1234 || f.CPUs != 2 || f.MaxPage != 10 || f.Pages() != 4 || f.Flattened != (name != "raw") {
+				t.Errorf("%+v", f.Header)
+			}
+			for n := range 12 {
+				got := make([]byte, block)
+				_, err := f.ReadAt(got, int64(n)*block)
+				switch {
+				case n == 1 || n == 2 || n == 3 || n == 9:
+					if err != nil || !bytes.Equal(got, page(n)) {
+						t.Errorf("page %d: %v", n, err)
+					}
+				case !errors.Is(err, ErrAbsent):
+					t.Errorf("page %d: %v", n, err)
+				}
+			}
+			across := make([]byte, 3*block)
+			if n, err := f.ReadAt(across, 2*block+100); n != 2*block-100 || !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "0x800") {
+				t.Errorf("%d, %v", n, err)
+			}
+			want := []Range{{block, 4 * block}, {9 * block, 10 * block}}
+			if got := f.Ranges(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+				t.Errorf("ranges %x", got)
+			}
+		})
+	}
+}
+
+// edit is small with a number put somewhere.
+func edit(off int, v uint64, size int) []byte {
+	b := small()
+	if size == 4 {
+		binary.BigEndian.PutUint32(b[off:], uint32(v))
+	} else {
+		binary.BigEndian.PutUint64(b[off:], v)
+	}
+	return b
+}
+
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"empty", nil, "0 bytes only"},
+		{"another file", bytes.Repeat([]byte{0x7f}, 1000), "not a kdump"},
+		{"another version", edit(8, 5, 4), "version 5"},
+		{"no block size", edit(428, 4095, 4), "size of blocks"},
+		{"cut in the bitmaps", small()[:3*block], "has 1536 in all"},
+		{"cut in the descriptors", small()[:4*block+90], "page descriptors"},
+		{"more pages than bits", edit(block+96, 1<<40, 8), "do not fit"},
+		{"bitmaps behind the end", edit(436, 1<<31, 4), "bitmap 2"},
+		{"notes outside", edit(block+56, 1<<62, 8), "notes of"},
+		{"flattened, cut", flatten(small(), 500)[:5000], "of 5000 bytes"},
+		{"flattened, a gap", flatten(small(), 5*block)[:4096], "without a last one"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := read(tt.file)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want … %s …", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestBadPages(t *testing.T) {
+	const desc = 4 * block
+	for _, tt := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"no data", edit(desc, 0, 8), "cannot be"},
+		{"behind the end", edit(desc, 1<<62, 8), "cannot be"},
+		{"plain and short", edit(desc+8, block-1, 4), "cannot be"},
+		{"too long", edit(desc+8, 1<<31, 4), "cannot be"},
+		{"not zlib", edit(desc+12, Zlib, 4), "page at offset"},
+		{"not LZO", edit(desc+12, LZO, 4), "page at offset"},
+		{"not Snappy", edit(desc+12, Snappy, 4), "page at offset"},
+		{"not Zstandard", edit(desc+12, Zstd, 4), "page at offset"},
+		{"unknown", edit(desc+12, 0x40, 4), "0x40"},
+		{"two ways", edit(desc+12, 3, 4), "0x3"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := read(tt.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := f.ReadAt(make([]byte, 2*block), block)
+			if n != 0 || err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "0x200") {
+				t.Errorf("%d, %v, want … %s …", n, err, tt.want)
+			}
+			if _, err := f.ReadAt(make([]byte, block), 2*block); err != nil {
+				t.Errorf("the next page: %v", err)
+			}
+		})
+	}
+}
+
+// allocated is how many bytes f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// FuzzRead gives the reader any file. It must not fail otherwise than with an
+// error, must not allocate much more than the file is long, and what it reads
+// must be what it says it has.
+func FuzzRead(f *testing.F) {
+	f.Add(small())
+	f.Add(flatten(small(), 3000))
+	f.Add(edit(436, 1<<31, 4))
+	f.Add(edit(4*block+12, Zstd, 4))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var k *File
+		var err error
+		if n := allocated(func() { k, err = read(b) }); n > uint64(len(b))*8+8<<20 {
+			t.Fatalf("%d bytes allocated for a file of %d", n, len(b))
+		}
+		if err != nil {
+			return
+		}
+		pages := int64(0)
+		n := allocated(func() {
+			for _, r := range k.Ranges() {
+				pages += int64(r.End-r.Addr) / k.BlockSize
+				if k.stored.has(int64(r.End) / k.BlockSize) {
+					t.Fatalf("%x is not all that is there", r)
+				}
+				p := make([]byte, k.BlockSize)
+				if n, err := k.ReadAt(p, int64(r.Addr)); (err == nil) != (n == len(p)) || errors.Is(err, ErrAbsent) {
+					t.Fatalf("%d bytes at %#x: %v", n, r.Addr, err)
+				}
+			}
+			k.Notes()
+			k.VMCoreInfo()
+		})
+		if pages != k.Pages() {
+			t.Fatalf("%d pages, ranges have %d", k.Pages(), pages)
+		}
+		if most := uint64(pages)*uint64(k.BlockSize+64) + uint64(len(b))*8 + 32<<20; n > most {
+			t.Fatalf("%d bytes allocated to read a file of %d", n, len(b))
+		}
+	})
+}
