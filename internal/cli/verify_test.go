@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 	}{
 		{"one", []string{whole}, true, isWhole, 0x5000, []string{"whole: 20.0 KiB of guest memory in 2 ranges, digest sha256:"}},
 		{"equal", []string{whole, same}, true, isIdentical, 0x5000, []string{"identical: 20.0 KiB", "0x100000-0x102000"}},
-		{"a byte", []string{whole, damaged}, false, isDifferent, 0x5000, []string{"1 pages of 4 KiB differ: 0x1000-0x2000",
+		{"a byte", []string{whole, damaged}, false, isDifferent, 0x5000, []string{"different pages of 4 KiB: 1, 0x1000-0x2000",
 			"the first byte is at 0x1345", "0x00 at offset 0x2345 of " + damaged, "and    sha256:", whole + " differs from " + damaged}},
 		{"a byte elsewhere", []string{"--range", "0-0x1345", "--range=0x1346-0x1347", whole, damaged}, true, isIdentical, 0x1346, nil},
 		{"less", []string{whole, half}, false, isUnequal, 0x3000, []string{"only here, not compared: 0x100000-0x102000", "--partial accepts that"}},

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"guestcore/internal/progress"
@@ -24,13 +25,16 @@ func (v *verification) print(w io.Writer) {
 			break
 		}
 		digest := r.Digests[0]
-		if len(r.Digests) == 2 && r.Digests[1] != digest {
+		switch {
+		case slices.Contains(r.Digests, ""):
+			digest = "not all can be read"
+		case len(r.Digests) == 2 && r.Digests[1] != digest:
 			digest = "differs"
 		}
 		fmt.Fprintf(w, "  %-28v %10s  %s\n", r.verifySpan, progress.Bytes(int64(r.End-r.Start)), digest)
 	}
 	if d := v.Differ; d != nil {
-		fmt.Fprintf(w, "%d pages of 4 KiB differ: %s\n", d.Pages, listed(d.Spans))
+		fmt.Fprintf(w, "different pages of 4 KiB: %d, %s\n", d.Pages, listed(d.Spans))
 		fmt.Fprintf(w, "the first byte is at %#x: %#02x at %s, %#02x at %s\n", d.Addr, d.Bytes[0], d.Where[0], d.Bytes[1], d.Where[1])
 	}
 	fmt.Fprintf(w, "%s: %s of guest memory in %s", v.Verdict, progress.Bytes(int64(v.Memory)), count(len(v.Ranges), "range"))
@@ -51,7 +55,7 @@ func (f *verifiedFile) print(w io.Writer) {
 		fmt.Fprintf(w, "  damaged: %s\n", x)
 	}
 	if u := f.Unreadable; u != nil {
-		fmt.Fprintf(w, "  damaged: %d pages of 4 KiB cannot be read, the first at %#x: %s\n", u.Pages, u.Addr, u.Error)
+		fmt.Fprintf(w, "  damaged: cannot be read: %s of 4 KiB, the first: %s\n", count(int(u.Pages), "page"), u.Error)
 	}
 	printMissing(w, "lost", f.Lost)
 	printMissing(w, "absent", f.Absent)

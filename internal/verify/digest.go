@@ -44,10 +44,9 @@ type Digest struct {
 
 // builder makes a digest of pieces that come in order.
 type builder struct {
-	digest    Digest
-	all, span hash.Hash
-	valid     bool // of all, and of the span
-	spanValid bool
+	digest           Digest
+	all, span        hash.Hash
+	valid, spanValid bool // so far
 }
 
 func newBuilder() *builder {

@@ -144,23 +144,21 @@ func (w *worker) do(p *piece) {
 			p.sums[i] = Sum{sha256.Sum256(data[i]), true}
 		}
 	}
-	if len(w.sources) == 2 && p.sums[0] != p.sums[1] || p.faults[0].Pages+p.faults[1].Pages > 0 {
-		w.compare(p, data)
+	if len(w.sources) == 2 && (p.sums[0] != p.sums[1] || !p.sums[0].valid) {
+		p.compare(data)
 	}
 }
 
-// compare finds what differs in a piece, as far as both sources gave it.
-func (w *worker) compare(p *piece, data [2][]byte) {
-	if len(w.sources) < 2 {
-		return
-	}
+// compare finds what differs in what two sources gave of a piece, nil for
+// zeros. Pages that one could not read are left out.
+func (p *piece) compare(data [2][]byte) {
 	n := p.Size()
 	for i := range data {
 		if data[i] == nil {
 			data[i] = zeros[:n]
 		}
 	}
-	bad := map[addr.GPA]bool{} // pages that one could not read
+	bad := map[addr.GPA]bool{}
 	for _, f := range p.faults {
 		for _, a := range f.pages {
 			bad[a] = true
