@@ -34,11 +34,11 @@ var guests = map[string][]dumptest.Part{
 		{Addr: 1 << 32, Size: 0x10000},
 	},
 	"with gaps": {
-		{Addr: 0x40000000, Size: 1 << 20},
-		{Addr: 0x40100000, Size: 0x7000, Kind: dumptest.Absent},
-		{Addr: 0x40107000, Size: 0x9000},
-		{Addr: 0x40110000, Size: 0x1000, Kind: dumptest.Lost},
-		{Addr: 0x40111000, Size: 0x2000, Split: true},
+		{Addr: 0x40000000, Size: 0x20000},
+		{Addr: 0x40020000, Size: 0x7000, Kind: dumptest.Absent},
+		{Addr: 0x40027000, Size: 0x9000},
+		{Addr: 0x40030000, Size: 0x1000, Kind: dumptest.Lost},
+		{Addr: 0x40031000, Size: 0x2000, Split: true},
 	},
 }
 
@@ -124,6 +124,9 @@ func check(t *testing.T, a, b *verify.Source) *verify.Result {
 func TestRoundTrip(t *testing.T) {
 	for name, parts := range guests {
 		for _, g := range arch.Guests {
+			if name == "a PC" && g.Name != "X86_64" {
+				continue // it is large
+			}
 			m := machine(t, g, parts)
 			core, absent := verify.OfMachine("core", m)
 			digest := ""
@@ -165,7 +168,7 @@ func TestDamagedMemory(t *testing.T) {
 	m := machine(t, arch.Guests[2], guests["a PC"])
 	core, _ := verify.OfMachine("core", m)
 	r := rand.New(rand.NewPCG(1, 2))
-	const times = 25
+	const times = 15
 	for _, w := range writers() {
 		if w.Flattened { // where a page is in it is not said
 			continue
@@ -207,7 +210,7 @@ func TestDamagedMemory(t *testing.T) {
 				}
 			}
 			// Some bits of a compressed page mean nothing.
-			if found < times && w.name == "elf" || found < times-5 {
+			if found < times && w.name == "elf" || found < times-4 {
 				t.Errorf("%d of %d were found", found, times)
 			}
 		})
