@@ -22,6 +22,7 @@ var verifyCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.BoolVar(&src.partial, "partial", false, "accept files that hold different parts of memory, and a compressed core that is cut short")
 		asJSON := f.Bool("json", false, "print the result as JSON")
 		var only spans
 		f.Var(&only, "range", "only the guest-physical memory `START-END`; may be repeated")
