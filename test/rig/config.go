@@ -13,6 +13,9 @@ type Config struct {
 
 	// Bare starts no Linux: the guest is stopped before its first instruction.
 	Bare bool
+
+	// Dumps are formats of QEMU's own dump to take beside the ELF one.
+	Dumps []string
 }
 
 // Window is a range of guest-physical addresses: the first, and the number of bytes.
@@ -30,6 +33,13 @@ var (
 	Q35 = Config{
 		Name: "q35-5g",
 		Args: []string{"-machine", "q35", "-m", "5G"},
+	}
+
+	// KDump is PC with less memory and QEMU's own kdump files, which need a QEMU built with all compressions: DebugQEMU.
+	KDump = Config{
+		Name:  "pc-kdump",
+		Args:  []string{"-machine", "pc", "-m", "512M"},
+		Dumps: []string{"kdump-zlib", "kdump-lzo", "kdump-snappy"},
 	}
 
 	// NUMA has two nodes of 512 MiB, each in a memfd of its own.

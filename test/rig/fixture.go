@@ -64,6 +64,9 @@ func Record(ctx context.Context, dir string, qemu QEMU, config Config) (*Fixture
 	return newFixture(dir, qemu, config), nil
 }
 
+// Dump is QEMU's own dump in one of Config.Dumps.
+func (f *Fixture) Dump(format string) string { return filepath.Join(f.Dir, "qmp."+format) }
+
 func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	f := &Fixture{
 		QEMU: qemu, Config: config, Dir: dir,
@@ -95,10 +98,13 @@ func key(qemu QEMU, config Config) (string, error) {
 		}
 	}
 	const version = 2 // of what record does; count up when it changes
-	all := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
+	text := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
 	if config.Windows != nil {
-		all = fmt.Append(all, config.Windows)
+		text = fmt.Append(text, config.Windows)
 	}
-	sum := sha256.Sum256(all)
+	if len(config.Dumps) > 0 {
+		text = fmt.Appendf(text, " %q", config.Dumps)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6]), nil
 }

@@ -125,6 +125,12 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
+	for _, format := range config.Dumps {
+		dump := map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format}
+		if _, err := g.qmp.call("dump-guest-memory", dump); err != nil {
+			return err
+		}
+	}
 	return abort(g.cmd)
 }
 

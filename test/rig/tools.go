@@ -25,6 +25,16 @@ func Crash() (string, error) { return installed("crash", setupTest) }
 // Makedumpfile is makedumpfile.
 func Makedumpfile() (string, error) { return installed("makedumpfile", setupTest) }
 
+// Python is Debian's Python with the packages python3-libkdumpfile and python3-drgn. It wants the flag -I: the user's own
+// modules and settings are not asked.
+func Python() (string, error) {
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-I", "-c", "import kdumpfile, drgn").Run(); err != nil {
+		return "", &MissingError{What: "a Python with libkdumpfile and drgn", Run: setupTest}
+	}
+	return python, nil
+}
+
 // Compressor is one of the programs zstd, lz4, xz, gzip and bzip2.
 func Compressor(name string) (string, error) { return installed(name, setupTest) }
 

@@ -94,6 +94,13 @@ func Sid(t testing.TB, program string) string {
 	return need(t, path, err)
 }
 
+// Python is the path of a Python with libkdumpfile and drgn; it wants the flag -I.
+func Python(t testing.TB) string {
+	t.Helper()
+	path, err := rig.Python()
+	return need(t, path, err)
+}
+
 // Compressor is the path of one of the programs zstd, lz4, xz, gzip and bzip2.
 func Compressor(t testing.TB, name string) string {
 	t.Helper()

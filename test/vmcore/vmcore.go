@@ -172,6 +172,16 @@ func (f *File) Has(addr uint64) bool {
 // errHole says that what was asked for is all hole.
 var errHole = errors.New("hole")
 
+// ReadGuest reads len(p) bytes at a guest-physical address. All of it must lie in one range of Ranges.
+func (f *File) ReadGuest(p []byte, addr uint64) error {
+	err := f.readGuest(p, addr)
+	if err == errHole {
+		clear(p)
+		return nil
+	}
+	return err
+}
+
 // readGuest reads len(p) bytes at a guest-physical address, or returns errHole. All of it must lie in one range of Ranges.
 func (f *File) readGuest(p []byte, addr uint64) error {
 	hole := true

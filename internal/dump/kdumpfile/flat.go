@@ -103,8 +103,8 @@ func (f *flat) overlay(written []record) error {
 	return nil
 }
 
-// ReadAt reads what the records give. Bytes that none of them has are an
-// io.ErrUnexpectedEOF.
+// ReadAt reads what the records give. Bytes between them are zero, as in the
+// file that makedumpfile -R makes.
 func (f *flat) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	i := sort.Search(len(f.records), func(i int) bool { return f.records[i].end() > off })
@@ -114,8 +114,11 @@ func (f *flat) ReadAt(p []byte, off int64) (int, error) {
 			return n, io.EOF
 		}
 		x := f.records[i]
-		if x.off > at {
-			return n, io.ErrUnexpectedEOF
+		if gap := min(x.off-at, int64(len(p)-n)); gap > 0 {
+			clear(p[n:][:gap])
+			n += int(gap)
+			i-- // the record again
+			continue
 		}
 		part := p[n:min(int64(len(p)), int64(n)+x.end()-at)]
 		m, err := f.r.ReadAt(part, x.at+at-x.off)

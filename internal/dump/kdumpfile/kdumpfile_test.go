@@ -43,7 +43,8 @@ func small() []byte {
 	return b
 }
 
-// flatten is a file in records of n bytes, the last ones first.
+// flatten is a file in records of n bytes, the last ones first. Such as are
+// zero are left out, as QEMU does.
 func flatten(b []byte, n int) []byte {
 	out := make([]byte, 4096)
 	copy(out, "makedumpfile")
@@ -52,6 +53,9 @@ func flatten(b []byte, n int) []byte {
 	be.PutUint64(out[24:], 1)
 	for at := (len(b) - 1) / n * n; at >= 0; at -= n {
 		part := b[at:min(at+n, len(b))]
+		if len(bytes.Trim(part, "\x00")) == 0 {
+			continue
+		}
 		out = be.AppendUint64(out, uint64(at))
 		out = be.AppendUint64(out, uint64(len(part)))
 		out = append(out, part...)
