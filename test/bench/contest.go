@@ -47,6 +47,9 @@ func (t times) median() float64 {
 	return t[len(t)/2]
 }
 
+// best is for limits that are not relative to what ran beside it: a busy machine only adds.
+func (t times) best() float64 { return slices.Min(t) }
+
 func (t times) String() string { return fmt.Sprintf("%.3f s", t.median()) }
 
 // by is the median of the ratios of what ran in the same round: a machine that is busy for a while is so for both.
