@@ -3,6 +3,7 @@ module guestcore
 go 1.26.0
 
 require (
+	github.com/anchore/go-lzo v0.1.1
 	github.com/creack/pty v1.1.24
 	github.com/google/go-cmp v0.7.0
 	github.com/ianlancetaylor/demangle v0.0.0-20260724033716-83e58baca724

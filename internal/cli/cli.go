@@ -13,14 +13,16 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"guestcore/internal/argv"
 )
 
 // How the program ends.
 const (
-	exitOK          = 0
-	exitFailure     = 1   // what was asked could not be done
-	exitUsage       = 2   // it was not asked for in a way that can be understood
-	exitInterrupted = 130 // by SIGINT or SIGTERM
+	exitOK       = 0
+	exitFailure  = 1   // what was asked could not be done
+	exitUsage    = 2   // it was not asked for in a way that can be understood
+	exitSignaled = 128 // and the number of the signal, as a shell has it: 130 for SIGINT
 )
 
 // env is what a command has of the world.
@@ -55,39 +57,49 @@ func (e *usageError) Error() string { return e.msg }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// errInterrupted is the cause of a context that a signal ended.
-var errInterrupted = errors.New("interrupted")
+// interruption is the cause of a context that a signal ended.
+type interruption struct{ by syscall.Signal }
+
+func (i *interruption) Error() string { return "interrupted" }
 
 // Main runs the program and returns its exit status.
 func Main(args []string, stdin, stdout, stderr *os.File) int {
 	ctx, stop := interruptible()
 	defer stop()
 	err := run(&env{ctx, stdin, stdout, stderr}, args)
-	var usage *usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
+	}
+	var usage *usageError
+	var signal *interruption
+	switch {
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "guestcore: %v\n", err)
 		return exitUsage
-	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "guestcore: interrupted")
-		return exitInterrupted
+	case errors.As(context.Cause(ctx), &signal):
+		if !errors.As(err, &signal) { // it came of the interruption, and names it less clearly
+			err = signal
+		}
+		fmt.Fprintf(stderr, "guestcore: %v\n", err)
+		return exitSignaled + int(signal.by)
 	}
 	fmt.Fprintf(stderr, "guestcore: %v\n", err)
 	return exitFailure
 }
 
 // interruptible is a context that SIGINT, SIGTERM and SIGHUP end; a second
-// signal ends the program at once.
+// signal ends the program at once. That nobody reads what is printed does not:
+// a dump cut off like that would leave its temporary file.
 func interruptible() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	ending := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, ending...)
+	signal.Ignore(syscall.SIGPIPE)
 	go func() {
-		if _, ok := <-signals; ok {
-			signal.Reset()
-			cancel(errInterrupted)
+		if s, ok := <-signals; ok {
+			signal.Reset(ending...)
+			cancel(&interruption{s.(syscall.Signal)})
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(signals) }
@@ -115,7 +127,7 @@ func run(e *env, args []string) error {
 	for _, c := range commands {
 		names = append(names, c.name)
 	}
-	return usagef("unknown command %q%s \"guestcore help\" lists the commands", name, didYouMean(name, names, ""))
+	return usagef("unknown command %q%s \"guestcore help\" lists the commands", name, argv.DidYouMean(name, names, ""))
 }
 
 func usage(w io.Writer) {

@@ -50,26 +50,32 @@ func guestcore(t *testing.T, args ...string) (status int, stdout, stderr string)
 // to do; nothing is opened before.
 func TestUsage(t *testing.T) {
 	for line, want := range map[string]string{
-		"hlep":                           `unknown command "hlep", did you mean help? "guestcore help" lists`,
-		"frobnicate":                     `unknown command "frobnicate": "guestcore help" lists`,
-		"dump":                           "too few arguments: guestcore dump [flags] CORE FILE [ARCH]",
-		"dump core":                      "too few arguments",
-		"dump core file X86_64 more":     `too many arguments, "more"`,
-		"info":                           "too few arguments: guestcore info [flags] CORE",
-		"version now":                    `too many arguments, "now": guestcore version` + "\n",
-		"help dump info":                 `too many arguments, "info"`,
-		"help frobnicate":                `unknown command "frobnicate"`,
-		"dump --partail core file":       "unknown flag --partail, did you mean --partial?",
-		"dump core file --partail":       "unknown flag --partail",
-		"dump core file -x":              `unknown flag -x: "guestcore help dump" lists the flags`,
-		"dump --ram core file":           `"core" is not BLOCK=FILE`,
-		"dump --ram =x core file":        `"=x" is not BLOCK=FILE`,
-		"info core --exe":                "flag needs an argument: -exe",
-		"info --json=perhaps core":       "invalid boolean value",
-		"info -- --json":                 "", // the name of a file
-		"serve --stdio --pty no-such":    "", // the core is opened first
-		"serve --listen":                 "flag needs an argument",
-		"dump --partial -- core a b c d": "too many arguments",
+		"hlep":                             `unknown command "hlep", did you mean help? "guestcore help" lists`,
+		"frobnicate":                       `unknown command "frobnicate": "guestcore help" lists`,
+		"dump":                             "too few arguments: guestcore dump [flags] CORE FILE [ARCH] [BEGIN LENGTH]",
+		"dump core":                        "too few arguments",
+		"dump core file X86_64 0 1 more":   `too many arguments, "more"`,
+		"dump core file X86_64 more":       `BEGIN and LENGTH go together, and there is only "more"`,
+		"dump core X86_64":                 "X86_64 is an architecture, and FILE is missing",
+		"dump core file 0x1000":            "there is only",
+		"dump core file -d":                "unknown flag -d",
+		"dump -z core file --begin 0":      "--begin comes with --length",
+		"dump -p core file":                "-p needs the registers of the vCPUs",
+		"info":                             "too few arguments: guestcore info [flags] CORE",
+		"version now":                      `too many arguments, "now": guestcore version` + "\n",
+		"help dump info":                   `too many arguments, "info"`,
+		"help frobnicate":                  `unknown command "frobnicate"`,
+		"dump --partail core file":         "unknown flag --partail, did you mean --partial?",
+		"dump core file --partail":         "unknown flag --partail",
+		"dump core file -x":                `unknown flag -x: "guestcore help dump" lists the flags`,
+		"dump --ram core file":             `"core" is not BLOCK=FILE`,
+		"dump --ram =x core file":          `"=x" is not BLOCK=FILE`,
+		"info core --exe":                  "flag needs an argument: -exe",
+		"info --json=perhaps core":         "invalid boolean value",
+		"info -- --json":                   "", // the name of a file
+		"serve --stdio --pty no-such":      "", // the core is opened first
+		"serve --listen":                   "flag needs an argument",
+		"dump --partial -- core a b c d e": "too many arguments",
 	} {
 		status, stdout, stderr := guestcore(t, strings.Fields(line)...)
 		if want == "" {
@@ -82,7 +88,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: status %d, %q, %q; want %q", line, status, stdout, stderr, want)
 		}
 	}
-	if status, _, stderr := guestcore(t); status != exitUsage || !strings.Contains(stderr, "guestcore dump [flags] CORE FILE [ARCH]") {
+	if status, _, stderr := guestcore(t); status != exitUsage || !strings.Contains(stderr, "guestcore dump [flags] CORE FILE [ARCH] [BEGIN LENGTH]") {
 		t.Errorf("no arguments: status %d, %q", status, stderr)
 	}
 }
@@ -101,7 +107,6 @@ func TestFailures(t *testing.T) {
 		{[]string{"info", os.Args[0]}, "is an executable, not a core: name the core file here, and the executable with --exe\n"},
 		{[]string{"info", dir}, "is a directory: name the core file in it\n"},
 		{[]string{"dump", text + "2", "out"}, "no such file"},
-		{[]string{"dump", text, "X86_64"}, "not an ELF file"},
 		{[]string{"serve", text}, "not an ELF file"},
 	} {
 		status, stdout, stderr := guestcore(t, c.args...)
@@ -174,17 +179,6 @@ func TestFlagsAnywhere(t *testing.T) {
 	}
 }
 
-func TestDidYouMean(t *testing.T) {
-	for wrong, want := range map[string]string{
-		"dmup": ", did you mean dump?", "inf": ", did you mean info?", "sevre": ", did you mean serve?",
-		"x": ":", "": ":", "in": ":", "completely": ":",
-	} {
-		if got := didYouMean(wrong, []string{"serve", "dump", "info", "version"}, ""); got != want {
-			t.Errorf("%q: %q, want %q", wrong, got, want)
-		}
-	}
-}
-
 // A process that is no QEMU is told so, and no file is left.
 func TestNotQEMU(t *testing.T) {
 	p := crashed.Run(t)
@@ -251,6 +245,17 @@ func TestJSON(t *testing.T) {
 	if absent, ok := d["absent"].([]any); !ok || len(absent) != 0 {
 		t.Errorf("absent is %v", d["absent"])
 	}
+	if _, ok := d["begin"]; ok {
+		t.Errorf("all of memory begins at %v", d["begin"])
+	}
+
+	status, stdout, stderr = guestcore(t, "dump", core, "--json", out, "0", "0x2000")
+	if status != exitOK || stderr != "" {
+		t.Fatalf("dump: status %d, %q", status, stderr)
+	}
+	if d := object(t, stdout); d["begin"] != 0.0 || d["length"] != 8192.0 || d["memory"] != 8192.0 {
+		t.Errorf("dump of two pages: %v", d)
+	}
 
 	status, stdout, stderr = guestcore(t, "info", "--json", core)
 	if status != exitOK || stderr != "" {
@@ -267,36 +272,58 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// A signal ends a dump with status 130 and leaves no file; here one that
+// A signal ends a dump with its own status and leaves no file; here one that
 // waits for the reader of a FIFO.
 func TestInterrupt(t *testing.T) {
 	core := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare).Core
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		fifo := filepath.Join(t.TempDir(), "fifo")
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stderr strings.Builder
+		cmd := exec.Command(testkit.Program(t), "dump", core, fifo)
+		cmd.Stderr = &stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+		defer kill.Stop()
+		var first [1]byte
+		if _, err := out.Read(first[:]); err != nil { // the table: what follows is the dump
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, out)
+		cmd.Wait()
+		if status := cmd.ProcessState.ExitCode(); status != 128+int(signal) || !strings.HasPrefix(stderr.String(), "guestcore: ") || !strings.HasSuffix(stderr.String(), "interrupted\n") {
+			t.Errorf("%v: status %d, %q", signal, status, stderr.String())
+		}
 	}
-	var stderr strings.Builder
-	cmd := exec.Command(testkit.Program(t), "dump", core, fifo)
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
+}
+
+// Nobody reading what is printed is no reason to end a dump.
+func TestNobodyReads(t *testing.T) {
+	core := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare).Core
+	dir := t.TempDir()
+	cmd := exec.Command(testkit.Program(t), "dump", core, filepath.Join(dir, "out"))
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	r.Close()
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Run(); err != nil {
+		t.Error(err)
 	}
-	kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
-	defer kill.Stop()
-	var first [1]byte
-	if _, err := out.Read(first[:]); err != nil { // the table: what follows is the dump
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, out)
-	cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != exitInterrupted || stderr.String() != "guestcore: interrupted\n" {
-		t.Errorf("status %d, %q", status, stderr.String())
+	w.Close()
+	if found, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(found) != 1 {
+		t.Errorf("%q, %v", found, err)
 	}
 }

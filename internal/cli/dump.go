@@ -2,8 +2,11 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
-	"strings"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
@@ -11,38 +14,56 @@ import (
 
 var dumpCommand = &command{
 	name:    "dump",
-	usage:   "[flags] CORE FILE [ARCH]",
-	summary: "write the guest's memory to FILE, an ELF vmcore",
+	usage:   "[flags] CORE " + monitor.DumpUsage,
+	summary: "write the guest's memory to FILE, a vmcore; - is standard output",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
 		asJSON := f.Bool("json", false, "print the result as JSON")
-		format := f.String("format", "", "`NAME` of the dump's format: "+strings.Join(monitor.FormatNames(), ", "))
-		level := f.Int("level", 0, "how hard to compress, a number `N` from 1, fast; 0 is the format's default")
-		flattened := f.Bool("flattened", false, "write kdump in the form that needs no seeking; a pipe always gets it")
-		if done, err := f.parse(e, args, 2, 3); done || err != nil {
+		dumpArgs := monitor.NewDumpArgs(f.FlagSet)
+		if done, err := f.parse(e, args, 2, 5); done || err != nil {
 			return err
 		}
+		r, err := dumpArgs.Request(f.args[1:])
+		if err != nil {
+			return usagef("%v", err)
+		}
+		src.partial = r.Partial // of a core too
+		answers := e.stdout
+		if r.File == "-" {
+			r.To, answers = e.stdout, e.stderr
+		}
+		show, stop := showProgress(e, *asJSON)
+		defer stop()
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version()}
-		out := io.Writer(e.stdout)
+		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard
 		}
-		r := monitor.DumpRequest{
-			File: f.arg(1), Arch: f.arg(2), Partial: src.partial,
-			Format: *format, Level: *level, Flattened: *flattened,
-		}
-		res, err := m.Dump(e.ctx, r, out, progress.ForFile(e.stderr))
+		res, err := m.Dump(e.ctx, r, out, show)
 		if err != nil || !*asJSON {
 			return err
 		}
-		return printJSON(e.stdout, res)
+		return printJSON(answers, res)
 	},
+}
+
+// showProgress is how a dump shows how far it is, on stderr: a bar or lines, or
+// JSON, and at SIGUSR1 a line.
+func showProgress(e *env, asJSON bool) (_ progress.Renderer, stop func()) {
+	line := progress.Lines(func(line string) { fmt.Fprintln(e.stderr, line) })
+	show := progress.ForFile(e.stderr)
+	if asJSON {
+		show, line = progress.JSON(e.stderr), progress.JSON(e.stderr)
+	}
+	ask := make(chan os.Signal, 1)
+	signal.Notify(ask, syscall.SIGUSR1)
+	return progress.OnSignal(show, ask, line), func() { signal.Stop(ask) }
 }
 
 var infoCommand = &command{
@@ -52,6 +73,7 @@ var infoCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.partial(src)
 		asJSON := f.Bool("json", false, "print it as JSON")
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err

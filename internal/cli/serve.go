@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"guestcore/internal/gdbtarget"
 	"guestcore/internal/monitor"
@@ -19,6 +19,7 @@ var serveCommand = &command{
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
 		src := f.source()
+		f.partial(src)
 		var w way
 		f.StringVar(&w.listen, "listen", "127.0.0.1:1234", "`ADDRESS` to listen on: HOST:PORT, :PORT for loopback, or unix:PATH")
 		f.BoolVar(&w.allowRemote, "allow-remote", false, "let --listen take an address that other machines reach")
@@ -43,18 +44,23 @@ var serveCommand = &command{
 			return err
 		}
 		defer ln.Close()
-		t, err := newTarget(s, src, logger(e, src.verbose))
+		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		if w.stdio {
+			m.Leaving = "stay in gdb until it is: gdb ends what it started within seconds of leaving it"
+		}
+		t, err := newTarget(s, src, m)
 		if err != nil {
 			return err
 		}
 		if err := w.announce(e, s, ln, *asJSON); err != nil {
 			return err
 		}
-		return rsp.ServeAll(e.ctx, ln, t, rsp.Options{
+		err = rsp.ServeAll(e.ctx, ln, t, rsp.Options{
 			Log:   logger(e, src.verbose),
 			Trace: logger(e, *packets),
 			Once:  *once,
 		})
+		return cmp.Or(m.Finish(e.ctx, e.stderr), err) // before the session is closed
 	},
 }
 
@@ -122,14 +128,13 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 }
 
 // newTarget is the session as gdb sees it.
-func newTarget(s *session.Session, src *source, log *slog.Logger) (rsp.Target, error) {
-	m := &monitor.Monitor{Session: s, Creator: Version()}
+func newTarget(s *session.Session, src *source, m *monitor.Monitor) (rsp.Target, error) {
 	return gdbtarget.New(s.Process, gdbtarget.Options{
 		ExePath:     s.ExePath,
 		Sysroot:     src.sysroot,
 		Monitor:     m.Run,
 		WantSymbols: s.WantSymbols,
 		SymbolFound: s.SymbolFound,
-		Log:         log,
+		Log:         m.Log,
 	})
 }

@@ -20,6 +20,9 @@ type Content struct {
 	Ranges []guest.Range
 	// Absent is the rest, in order.
 	Absent []guest.Missing
+	// Window is what was asked for; outside of it nothing is in Ranges or
+	// Absent.
+	Window Window
 }
 
 // Memory is the number of bytes in Ranges.
@@ -55,9 +58,10 @@ func (e *MissingError) Error() string {
 		n, strings.Join(ranges, "; "))
 }
 
-// Select says which memory of m a dump holds. Memory that is absent from the
-// source is a [*MissingError] unless partial; so is a source without any.
-func Select(m *guest.Machine, partial bool) (*Content, error) {
+// Select says which memory of m a dump holds: what is in o.Window. Memory that
+// is absent from the source is a [*MissingError] unless o.Partial; so is a
+// source without any.
+func Select(m *guest.Machine, o Options) (*Content, error) {
 	missing := slices.Clone(m.Missing)
 	slices.SortFunc(missing, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
 	known := m.Image.Map.Clone()
@@ -67,20 +71,36 @@ func Select(m *guest.Machine, partial bool) (*Content, error) {
 			return nil, fmt.Errorf("missing guest memory: %w", err)
 		}
 	}
-	c := &Content{}
+	c := &Content{Window: o.Window}
 	for i, r := range m.Image.Ranges {
 		if r.Size == 0 || r.End() < r.Addr {
 			return nil, fmt.Errorf("guest memory range %d: %#x bytes at %#x: %w", i, r.Size, uint64(r.Addr), extent.ErrRange)
 		}
-		c.add(r, known.Clip(r.Addr, r.Size), missing)
+		if r, ok := o.Window.clip(r); ok {
+			c.add(r, known.Clip(r.Addr, r.Size), missing)
+		}
 	}
 	switch {
-	case len(c.Absent) > 0 && (!partial || len(c.Ranges) == 0):
+	case len(c.Absent) > 0 && (!o.Partial || len(c.Ranges) == 0):
 		return nil, &MissingError{c.Absent}
+	case len(c.Ranges) == 0 && !o.Window.IsZero():
+		return nil, fmt.Errorf("the guest has no memory in %v, it has some in %s", o.Window, someOf(m.Image.Ranges))
 	case len(c.Ranges) == 0:
 		return nil, errors.New("the guest has no memory: nothing to write")
 	}
 	return c, nil
+}
+
+// someOf names the ranges of a guest's memory for a message.
+func someOf(ranges []guest.Range) string {
+	var some []string
+	for _, r := range ranges[:min(len(ranges), maxNamed)] {
+		some = append(some, fmt.Sprintf("%#x-%#x", uint64(r.Addr), uint64(r.End())))
+	}
+	if more := len(ranges) - maxNamed; more > 0 {
+		some = append(some, fmt.Sprintf("and %d more ranges", more))
+	}
+	return strings.Join(some, ", ")
 }
 
 // add takes in a range, of which known is what can be said.

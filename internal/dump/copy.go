@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,31 +26,6 @@ func copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, e
 		done += int64(m)
 	}
 	return done, nil
-}
-
-// buffers are for copies by hand, 4 MiB each.
-var buffers = sync.Pool{New: func() any { return new([4 << 20]byte) }}
-
-// copyByHand reads and writes. It returns how many bytes were written.
-func copyByHand(dst io.WriterAt, off int64, src *os.File, srcOff, n int64) (int64, error) {
-	if n == 0 {
-		return 0, nil
-	}
-	buf := buffers.Get().(*[4 << 20]byte)
-	defer buffers.Put(buf)
-	for done := int64(0); done < n; {
-		part := buf[:min(int64(len(buf)), n-done)]
-		m, rerr := src.ReadAt(part, srcOff+done)
-		w, err := dst.WriteAt(part[:m], off+done)
-		done += int64(w)
-		if err != nil {
-			return done, err
-		}
-		if m < len(part) {
-			return done, readError(src, srcOff+done, rerr)
-		}
-	}
-	return n, nil
 }
 
 // nextData says how the next n bytes of a file begin: so many bytes of a

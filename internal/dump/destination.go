@@ -18,6 +18,8 @@ type destination struct {
 	stream bool   // a FIFO or a device
 }
 
+func (d destination) dir() string { return filepath.Dir(d.path) }
+
 // findDestination looks at path and refuses what no dump can be written to.
 func findDestination(path string) (destination, error) {
 	if path == "" {

@@ -30,6 +30,8 @@ type Options struct {
 	// Partial writes what the source holds and labels the rest, where a
 	// source that lacks memory is otherwise refused with [*MissingError].
 	Partial bool
+	// Window limits the dump to a range of addresses.
+	Window Window
 	// Creator is the program's name and version, for formats that note it.
 	Creator string
 	// Align is the alignment of memory in the file, in bytes, a power of two;
@@ -54,6 +56,14 @@ func (o Options) Plain(format string) error {
 		return fmt.Errorf("%s has no flattened form, any pipe takes it as it is: leave --flattened out", format)
 	}
 	return nil
+}
+
+// All refuses a window for a format that holds all of guest memory.
+func (o Options) All(format string) error {
+	if o.Window.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("%s holds all of guest memory, with QEMU too: leave begin and length out or use the elf format", format)
 }
 
 // DefaultAlign is the alignment of memory in a file: the page of most

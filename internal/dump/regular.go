@@ -2,16 +2,22 @@ package dump
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // regular is the Sink of a file that is a plain file, empty at first and as
 // long as the plan says, if it does: what nobody writes is a hole.
 type regular struct {
 	f       *os.File
-	block   int64 // the file system's, bytes
+	direct  *directFile // the same file around the page cache, nil: not
+	block   int64       // the file system's, bytes
+	sparse  Sparse
+	log     *slog.Logger
 	copied  atomic.Int64
 	shared  atomic.Int64
 	holes   atomic.Int64
@@ -19,11 +25,23 @@ type regular struct {
 	noRange sync.Map // *os.File of a source that the kernel does not copy from
 }
 
-func newRegular(f *os.File, size int64) (*regular, error) {
+// newRegular makes the sink of a file that will hold so many bytes of data.
+func newRegular(f *os.File, size, data int64, o FileOptions) (*regular, error) {
 	if err := f.Truncate(size); err != nil {
 		return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
 	}
-	return &regular{f: f, block: blockSize(f)}, nil
+	s := &regular{f: f, block: blockSize(f), sparse: o.Sparse, log: o.Log}
+	if o.Direct == DirectOn || o.Direct == DirectAuto && data >= directWorth && onDisk(f) {
+		s.direct = openDirect(f, o.Direct == DirectOn, o.Log)
+	}
+	return s, nil
+}
+
+// close ends what the sink has opened itself.
+func (s *regular) close() {
+	if s.direct != nil {
+		s.direct.f.Close()
+	}
 }
 
 func (s *regular) Seekable() bool { return true }
@@ -34,7 +52,14 @@ func (s *regular) stats() (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("asking for the length of the file: %w", cause(err))
 	}
-	return Stats{Copied: s.copied.Load(), Reflinked: s.shared.Load(), Holes: s.holes.Load(), Size: fi.Size()}, nil
+	st := Stats{Copied: s.copied.Load(), Reflinked: s.shared.Load(), Holes: s.holes.Load(), Size: fi.Size()}
+	if s.direct != nil {
+		st.Direct = s.direct.written.Load()
+	}
+	if s.sparse == SparseNever {
+		st.Holes, st.Zeros = 0, st.Holes
+	}
+	return st, nil
 }
 
 func (s *regular) WriteAt(p []byte, off int64) (int, error) {
@@ -60,7 +85,7 @@ func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error
 		if err != nil {
 			return done, err
 		}
-		m, err := s.copyData(off+done, src, srcOff+done, data)
+		m, err := s.move(off+done, src, srcOff+done, data)
 		done += m
 		if err != nil {
 			return done, err
@@ -69,39 +94,47 @@ func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error
 	return n, nil
 }
 
-// copyData shares the whole blocks if the file system can and copies the rest.
-func (s *regular) copyData(off int64, src *os.File, srcOff, n int64) (int64, error) {
-	before, length := shareable(off, srcOff, n, s.block)
-	if _, no := s.noShare.Load(src); no || length == 0 {
-		return s.move(off, src, srcOff, n)
-	}
-	if err := shareRange(s.f, off+before, src, srcOff+before, length); err != nil {
-		// No such file system, or blocks beyond the end of a truncated
-		// source: moving them either works or says what is wrong.
-		s.noShare.Store(src, true)
-		return s.move(off, src, srcOff, n)
-	}
-	s.shared.Add(length)
-	if done, err := s.move(off, src, srcOff, before); err != nil {
-		return done, err
-	}
-	behind := before + length
-	done, err := s.move(off+behind, src, srcOff+behind, n-behind)
-	return behind + done, err
-}
+// long is what makes a run of data worth reading, in bytes: it may be zero
+// or be written around the page cache. Shorter ones the kernel copies.
+const long = 128 << 10
 
-// move copies inside the kernel as far as that works and by hand from there.
-// Whatever the kernel's copy did not like, doing it by hand either works or
-// says which of the two files is to blame.
+// move copies data. Whatever the kernel's copy did not like, doing it by hand
+// either works or says which of the two files is to blame.
 func (s *regular) move(off int64, src *os.File, srcOff, n int64) (int64, error) {
 	done := int64(0)
-	if _, no := s.noRange.Load(src); !no {
-		var err error
-		if done, err = copyRange(s.f, off, src, srcOff, n); err != nil {
-			s.noRange.Store(src, true)
+	if s.sparse == SparseNever && s.direct == nil || s.sparse != SparseAlways && n < long {
+		if _, no := s.noRange.Load(src); !no {
+			var err error
+			if done, err = copyRange(s.f, off, src, srcOff, n); err != nil {
+				s.noRange.Store(src, true)
+				s.log.Debug("no copy inside the kernel", "source", src.Name(), "why", err)
+			}
+			s.copied.Add(done)
 		}
-		s.copied.Add(done)
 	}
-	m, err := copyByHand(s, off+done, src, srcOff+done, n-done)
+	m, err := s.copyByHand(off+done, src, srcOff+done, n-done)
 	return done + m, err
+}
+
+// allocate gives what is still a hole its place on the disk. Where the file
+// system cannot, zeros are written there.
+func (s *regular) allocate(size int64) error {
+	if size == 0 || unix.Fallocate(int(s.f.Fd()), 0, 0, size) == nil {
+		return nil
+	}
+	for at := int64(0); at < size; {
+		hole, data, err := nextData(s.f, at, size-at)
+		if err != nil {
+			return err
+		}
+		for end := at + hole; at < end; {
+			n, err := s.f.WriteAt(zeros[:min(int64(len(zeros)), end-at)], at)
+			at += int64(n)
+			if err != nil {
+				return writeError(at, err)
+			}
+		}
+		at += data
+	}
+	return nil
 }

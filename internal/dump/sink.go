@@ -1,14 +1,7 @@
 package dump
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"os"
-
-	"guestcore/internal/addr"
-	"guestcore/internal/extent"
-	"guestcore/internal/guest"
 )
 
 // Sink is where a job's file goes. Offsets never go back and never overlap
@@ -27,50 +20,18 @@ type Sink interface {
 	Seekable() bool
 }
 
+// sharer is a Sink that may take blocks of a source without copying them.
+type sharer interface {
+	// ShareAt is CopyAt if that can be, and does nothing if not.
+	ShareAt(off int64, src *os.File, srcOff, n int64) (shared bool, done int64, err error)
+}
+
 // Stats counts the bytes of a file, in all and by how they came into it.
 type Stats struct {
 	Copied    int64 // moved
+	Direct    int64 // of these, written around the page cache
 	Reflinked int64 // shared with the source by the file system
-	Holes     int64 // not stored
+	Holes     int64 // zeros that are not stored
+	Zeros     int64 // zeros that are
 	Size      int64 // length of the file
-}
-
-// chunk is the most that moves between two looks at the context, in bytes.
-const chunk = 64 << 20
-
-// CopyMemory writes a range of guest memory at off of the sink. An error
-// names the guest address.
-func CopyMemory(ctx context.Context, s Sink, off int64, im *guest.Image, r guest.Range, p Progress) error {
-	for _, e := range im.Map.Clip(r.Addr, r.Size) {
-		if err := copyExtent(ctx, s, off+int64(e.Addr-r.Addr), im, e, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func copyExtent(ctx context.Context, s Sink, off int64, im *guest.Image, e extent.Extent[addr.GPA, addr.FileOff], p Progress) error {
-	for at := int64(0); at < int64(e.Size); {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n := min(chunk, int64(e.Size)-at)
-		var done int64 // bytes before an error
-		var err error
-		switch e.Kind {
-		case extent.Zero:
-			err = s.HoleAt(off+at, n)
-		case extent.Data:
-			from := e.Off + addr.FileOff(at)
-			done, err = s.CopyAt(off+at, im.Files[from.File()], from.Offset(), n)
-		default:
-			err = errors.New("is not in the source")
-		}
-		if err != nil {
-			return fmt.Errorf("guest memory at %#x: %w", uint64(e.Addr)+uint64(at+done), err)
-		}
-		p.Add(n)
-		at += n
-	}
-	return nil
 }

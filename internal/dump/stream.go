@@ -11,12 +11,12 @@ type stream struct {
 	f      *os.File
 	pos    int64 // bytes written
 	copied int64
-	holes  int64
+	zeros  int64
 }
 
 func (s *stream) Seekable() bool { return false }
 
-func (s *stream) stats() Stats { return Stats{Copied: s.copied, Holes: s.holes, Size: s.pos} }
+func (s *stream) stats() Stats { return Stats{Copied: s.copied, Zeros: s.zeros, Size: s.pos} }
 
 func (s *stream) WriteAt(p []byte, off int64) (int, error) {
 	if err := s.fill(off); err != nil {
@@ -32,15 +32,12 @@ func (s *stream) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (s *stream) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error) {
-	return copyByHand(s, off, src, srcOff, n)
+	return copyTo(s, off, src, srcOff, n)
 }
 
 func (s *stream) HoleAt(off, n int64) error {
 	return s.fill(off + n)
 }
-
-// zeros is what fill writes.
-var zeros [1 << 20]byte
 
 // fill writes zeros up to off.
 func (s *stream) fill(off int64) error {
@@ -50,7 +47,7 @@ func (s *stream) fill(off int64) error {
 	for s.pos < off {
 		n, err := s.f.Write(zeros[:min(int64(len(zeros)), off-s.pos)])
 		s.pos += int64(n)
-		s.holes += int64(n)
+		s.zeros += int64(n)
 		if err != nil {
 			return writeError(s.pos, err)
 		}

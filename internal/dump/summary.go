@@ -28,9 +28,12 @@ func (s Summary) String() string {
 	for _, part := range []struct {
 		verb string
 		n    int64
-	}{{"reflinked", s.Reflinked}, {"copied", s.Copied}, {"holes", s.Holes}} {
+		more string
+	}{
+		{"reflinked", s.Reflinked, ""}, {"copied", s.Copied, s.direct()}, {"zeros", s.Zeros, ""}, {"holes", s.Holes, ""},
+	} {
 		if part.n > 0 && !s.Packed {
-			how = append(how, part.verb+" "+Bytes(part.n))
+			how = append(how, part.verb+" "+Bytes(part.n)+part.more)
 		}
 	}
 	if s.Packed {
@@ -45,6 +48,14 @@ func (s Summary) String() string {
 		b.WriteString("\nnote: " + r)
 	}
 	return b.String()
+}
+
+// direct says how much of what was copied went around the page cache.
+func (s Summary) direct() string {
+	if s.Direct == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s by direct I/O)", Bytes(s.Direct))
 }
 
 // Bytes is a size for people, in binary units.

@@ -14,8 +14,11 @@ import (
 
 // FileOptions are what a user may ask of the file, whatever its format.
 type FileOptions struct {
-	Sync bool         // have the disk hold the file before it gets its name
-	Log  *slog.Logger // nil: silent
+	Sparse      Sparse
+	Direct      Direct
+	Sync        bool         // have the disk hold the file before it gets its name, and then the name
+	KeepPartial bool         // leave what was written when the rest could not be
+	Log         *slog.Logger // nil: silent
 }
 
 // ErrNoSpace is a file system too full for a dump, seen before the first byte
@@ -34,113 +37,165 @@ var ErrNoSpace = errors.New("not enough space")
 // the cause: [ErrNoSpace], io.ErrUnexpectedEOF for a source that ended early,
 // context.Canceled.
 func ToFile(ctx context.Context, job Job, path string, o FileOptions, p Progress) (Summary, error) {
+	r := newRun(ctx, job, o, p)
+	dst, err := findDestination(path)
+	if err != nil {
+		return Summary{}, err
+	}
+	r.o.Log.Debug("dump destination", "path", dst.path, "stream", dst.stream, "size", r.plan.Size, "space", r.plan.Space)
+	var stats Stats
+	if dst.stream {
+		stats, err = r.toPipe(dst.path)
+	} else {
+		stats, err = r.toRegular(dst.path)
+	}
+	return r.summary(dst.path, stats, err)
+}
+
+// run is one job on its way into one file.
+type run struct {
+	ctx      context.Context
+	job      Job
+	plan     Plan
+	o        FileOptions
+	progress Progress
+	began    time.Time
+}
+
+func newRun(ctx context.Context, job Job, o FileOptions, p Progress) *run {
 	if p == nil {
 		p = NoProgress{}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	began := time.Now()
-	plan := job.Plan()
-	dst, err := findDestination(path)
-	if err != nil {
-		return Summary{}, err
-	}
-	o.Log.Debug("dump destination", "path", dst.path, "stream", dst.stream, "size", plan.Size, "space", plan.Space)
-	var stats Stats
-	if dst.stream {
-		stats, err = toStream(ctx, job, dst.path, p)
-	} else {
-		stats, err = toRegular(ctx, job, plan, dst.path, o, p)
-	}
+	return &run{ctx: ctx, job: job, plan: job.Plan(), o: o, progress: p, began: time.Now()}
+}
+
+func (r *run) summary(path string, stats Stats, err error) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
 	return Summary{
-		Path: dst.path, Format: plan.Format, Packed: plan.Packed, Memory: plan.Memory, Stats: stats,
-		Elapsed: time.Since(began), Absent: plan.Absent, Remarks: plan.Remarks,
+		Path: path, Format: r.plan.Format, Packed: r.plan.Packed, Memory: r.plan.Memory, Stats: stats,
+		Elapsed: time.Since(r.began), Absent: r.plan.Absent, Remarks: r.plan.Remarks,
 	}, nil
 }
 
-func toRegular(ctx context.Context, job Job, plan Plan, path string, o FileOptions, p Progress) (Stats, error) {
+func (r *run) toRegular(path string) (_ Stats, err error) {
 	dir, name := filepath.Dir(path), filepath.Base(path)
-	if err := checkSources(path, plan.Sources); err != nil {
+	if err := checkSources(path, r.plan.Sources); err != nil {
 		return Stats{}, err
 	}
-	noSpace := checkSpace(dir, plan.Space)
+	noSpace := checkSpace(dir, r.space())
 	// CreateTemp opens with O_EXCL and mode 0600: what is left of an earlier
 	// run, or put there by somebody, is never written to.
 	f, err := os.CreateTemp(dir, "."+name[:min(len(name), 200)]+".guestcore-*")
 	if err != nil {
 		return Stats{}, fmt.Errorf("creating a file in %s: %w", dir, cause(err))
 	}
-	named := false
+	named, keep := false, false
 	defer func() {
 		f.Close()
-		if !named {
+		switch {
+		case named:
+		case keep:
+			err = fmt.Errorf("%w; what was written is kept in %s", err, f.Name())
+		default:
 			os.Remove(f.Name())
 		}
 	}()
-	if noSpace != nil && (plan.Packed || !canShare(f, plan.Sources)) {
+	if noSpace != nil && (r.plan.Packed || r.o.Sparse == SparseNever || !canShare(f, r.plan.Sources)) {
 		return Stats{}, noSpace
 	}
-	stats, err := fillRegular(ctx, job, plan, f, o, p)
+	stats, err := r.fill(f)
 	if err != nil {
+		keep = r.o.KeepPartial
 		return Stats{}, explain(err, path)
+	}
+	// Some file systems only now say that they are full.
+	if err := f.Close(); err != nil {
+		return Stats{}, explain(fmt.Errorf("closing: %w", cause(err)), path)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
 		return Stats{}, fmt.Errorf("the dump is whole but cannot be named %s, give another file name: %w", path, cause(err))
 	}
 	named = true
+	if r.o.Sync {
+		if err := syncDir(dir); err != nil {
+			return Stats{}, fmt.Errorf("%s is whole, but its name may not last: syncing directory %s: %w", path, dir, cause(err))
+		}
+	}
 	return stats, nil
 }
 
-// fillRegular writes the file and closes it: some file systems only then say
-// that they are full.
-func fillRegular(ctx context.Context, job Job, plan Plan, f *os.File, o FileOptions, p Progress) (Stats, error) {
-	size := plan.Size
-	if plan.Packed {
+// space is what the job needs of the disk, in bytes.
+func (r *run) space() int64 {
+	if r.o.Sparse == SparseNever && !r.plan.Packed {
+		return r.plan.Size
+	}
+	return r.plan.Space
+}
+
+// fill writes a regular file that is empty.
+func (r *run) fill(f *os.File) (Stats, error) {
+	size := r.plan.Size
+	if r.plan.Packed {
 		size = 0 // it grows as it is written
 	}
-	s, err := newRegular(f, size)
+	s, err := newRegular(f, size, r.plan.Space, r.o)
 	if err != nil {
 		return Stats{}, err
 	}
-	p.Start(plan.Memory)
-	if err := job.Run(ctx, s, p); err != nil {
+	defer s.close()
+	r.progress.Start(r.plan.Memory)
+	if err := r.job.Run(r.ctx, s, r.progress); err != nil {
 		return Stats{}, err
 	}
-	stats, err := s.stats()
-	if err != nil {
-		return Stats{}, err
+	if r.o.Sparse == SparseNever {
+		if err := s.allocate(size); err != nil {
+			return Stats{}, err
+		}
 	}
-	if o.Sync {
+	if r.o.Sync {
 		if err := f.Sync(); err != nil {
 			return Stats{}, fmt.Errorf("syncing: %w", cause(err))
 		}
 	}
-	if err := f.Close(); err != nil {
-		return Stats{}, fmt.Errorf("closing: %w", cause(err))
-	}
-	return stats, nil
+	return s.stats()
 }
 
-func toStream(ctx context.Context, job Job, path string, p Progress) (Stats, error) {
-	f, err := openStream(ctx, path)
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// toPipe writes a FIFO or a device.
+func (r *run) toPipe(path string) (Stats, error) {
+	f, err := openStream(r.ctx, path)
 	if err != nil {
 		return Stats{}, err
 	}
 	defer f.Close()
+	return r.stream(f, path)
+}
+
+// stream writes f, which is called name, in order.
+func (r *run) stream(f *os.File, name string) (Stats, error) {
 	// A reader that reads no more must not keep a cancelled dump.
-	stop := context.AfterFunc(ctx, func() { f.SetWriteDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(r.ctx, func() { f.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
 	s := &stream{f: f}
-	p.Start(job.Plan().Memory)
-	if err := job.Run(ctx, s, p); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+	r.progress.Start(r.plan.Memory)
+	if err := r.job.Run(r.ctx, s, r.progress); err != nil {
+		if r.ctx.Err() != nil {
+			err = context.Cause(r.ctx)
 		}
-		return Stats{}, explain(err, path)
+		return Stats{}, explain(err, name)
 	}
 	return s.stats(), nil
 }

@@ -364,7 +364,7 @@ func TestPipe(t *testing.T) {
 	if b := <-got; !bytes.Equal(b, content) {
 		t.Errorf("the reader got %d bytes, not the %d of the file", len(b), len(content))
 	}
-	if s.Path != path || s.Holes == 0 || s.Copied+s.Holes != s.Size {
+	if s.Path != path || s.Zeros == 0 || s.Copied+s.Zeros != s.Size {
 		t.Errorf("summary %+v", s)
 	}
 	if fi, err := os.Lstat(path); err != nil || fi.Mode()&os.ModeNamedPipe == 0 {

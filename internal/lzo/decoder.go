@@ -3,9 +3,9 @@ package lzo
 import "encoding/binary"
 
 // Decompress unpacks the stream src into dst and returns how many bytes that
-// were; a stream of less than len(dst) is no error. Errors are *CorruptError,
-// and then the bytes before n are what was unpacked until there. What dst
-// holds behind n is undefined.
+// were. A stream of fewer than len(dst) bytes is no error: who expects a whole
+// page compares n. Any src is safe; an error is a *CorruptError, and dst[:n]
+// is then what was unpacked until there. What dst holds behind n is undefined.
 func Decompress(dst, src []byte) (n int, err error) {
 	d := decoder{dst: dst, src: src}
 	if err := d.run(); err != nil {

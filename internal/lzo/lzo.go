@@ -39,5 +39,6 @@
 //
 // Only the first byte of a stream may also be something else: 18 to 255 is so
 // many literals plus 17. (The description says that 18 to 21 are 0 to 3
-// literals; they are 1 to 4.) The end is commonly written 11 00 00.
+// literals; they are 1 to 4.) The end is commonly written 11 00 00;
+// Decompress takes it with any length and S, as liblzo2 does.
 package lzo

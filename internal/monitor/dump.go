@@ -3,13 +3,14 @@ package monitor
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/argv"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
@@ -20,184 +21,128 @@ import (
 // formats are the formats a dump can have.
 var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
 
-// FormatNames are the names of the formats a dump can have, the default one
-// first.
-func FormatNames() []string { return formats.Names() }
-
 var dumpCommand = command{
 	name:    "dump-guest-memory",
-	usage:   "[--partial] [--format NAME] [--level N] [--flattened] FILE [ARCH]",
+	usage:   "[flags] " + DumpUsage,
 	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
-	help: `
+}
+
+func init() { // the help lists the flags
+	dumpCommand.run = runDump
+	fs := argv.New(dumpCommand.name)
+	NewDumpArgs(fs)
+	detachFlag(fs)
+	var flags strings.Builder
+	argv.List(&flags, fs)
+	dumpCommand.help = `
 FILE is relative to the directory guestcore runs in; quote it or escape
 blanks with a backslash. It appears when it is whole.
 
 ARCH is one of ` + strings.Join(arch.GuestNames(), ", ") + `;
 auto, or none, takes it from QEMU.
 
---format is one of ` + strings.Join(formats.Names(), ", ") + `;
---level N is how hard a format that has levels compresses, from 1, fast.
---flattened writes kdump files in the form that needs no seeking
-(makedumpfile -R undoes it); a pipe always gets that.
+BEGIN and LENGTH limit the dump to a range of guest-physical addresses. A
+number is decimal, or hexadecimal with 0x; k, M, G or T may follow it.
 
 Memory that the source lacks makes the command fail, with its ranges;
 --partial writes what is there and labels the rest.
 
-Interrupt (Ctrl-C) ends the command and leaves no file.`,
-	run: func(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
-		r, err := parseDump(args)
-		if err != nil {
-			return err
-		}
-		_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
-		return err
-	},
+Interrupt (Ctrl-C) ends the command and leaves no file. With --detach the
+command returns at once: "info dump" shows how far the dump is, "cancel-dump"
+ends it.
+
+` + flags.String()
 }
 
-// parseDump reads the arguments of dump-guest-memory.
-func parseDump(args []string) (DumpRequest, error) {
-	r := DumpRequest{}
-	var words []string
-	for len(args) > 0 {
-		a := args[0]
-		args = args[1:]
-		name, value, given := strings.Cut(a, "=")
-		switch name {
-		case "--partial":
-			r.Partial = true
-		case "--flattened":
-			r.Flattened = true
-		case "--format", "--level":
-			if !given && len(args) > 0 {
-				value, args = args[0], args[1:]
-			}
-			if err := r.set(name, value); err != nil {
-				return r, err
-			}
-		default:
-			if strings.HasPrefix(name, "--") {
-				return r, fmt.Errorf("unknown option %s: dump-guest-memory takes --partial, --format, --level and --flattened", name)
-			}
-			words = append(words, a)
-		}
-	}
-	switch len(words) {
-	case 1:
-		r.File = words[0]
-	case 2:
-		r.File, r.Arch = words[0], words[1]
-	default:
-		return r, errors.New("usage: dump-guest-memory [--partial] FILE [ARCH]; \"help dump-guest-memory\" says more")
-	}
-	return r, nil
+func detachFlag(fs *flag.FlagSet) *bool {
+	detach := fs.Bool("detach", false, "return at once and write in the background")
+	fs.BoolVar(detach, "d", false, "as in QEMU's monitor: --detach")
+	return detach
 }
 
-// set sets an option that has a value.
-func (r *DumpRequest) set(name, value string) error {
-	if value == "" {
-		return fmt.Errorf("%s has no value: \"help dump-guest-memory\" says more", name)
+func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+	fs := argv.New(dumpCommand.name)
+	dumpArgs, detach := NewDumpArgs(fs), detachFlag(fs)
+	words, err := argv.Parse(fs, args, `"help dump-guest-memory" lists the flags`)
+	if errors.Is(err, flag.ErrHelp) {
+		return helpCommand.run(m, ctx, []string{dumpCommand.name}, out)
 	}
-	if name == "--format" {
-		r.Format = value
-		_, err := formats.Find(value)
+	if err != nil {
 		return err
 	}
-	var err error
-	if r.Level, err = strconv.Atoi(value); err != nil {
-		return fmt.Errorf("%s %q: a level is a number", name, value)
+	r, err := dumpArgs.Request(words)
+	if err != nil {
+		return err
 	}
-	return nil
-}
-
-// DumpRequest is what a user asks of a dump.
-type DumpRequest struct {
-	File      string
-	Arch      string // "" and "auto": QEMU's own
-	Partial   bool   // write what the source has, label the rest
-	Format    string // "" is ELF
-	Level     int    // of compression; 0 is the format's default
-	Flattened bool   // the form of kdump that needs no seeking
-}
-
-// DumpResult is what became of it, for --json. Addresses and sizes are
-// numbers, sizes in bytes.
-type DumpResult struct {
-	Path      string   `json:"path"`
-	Format    string   `json:"format"`
-	Arch      string   `json:"arch"`
-	Size      int64    `json:"size"`   // of the file
-	Memory    int64    `json:"memory"` // of the guest, in it
-	Copied    int64    `json:"copied"` // of the file's size
-	Reflinked int64    `json:"reflinked"`
-	Holes     int64    `json:"holes"`
-	Seconds   float64  `json:"seconds"`
-	Absent    []Absent `json:"absent"`
-	Remarks   []string `json:"remarks,omitempty"`
-	Warnings  []string `json:"warnings,omitempty"`
-}
-
-// Absent is a range of guest memory that is not in the file.
-type Absent struct {
-	Start  uint64 `json:"start"`
-	End    uint64 `json:"end"`
-	Reason string `json:"reason"`
+	if r.File == "-" {
+		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
+	}
+	if *detach {
+		return m.Detach(ctx, r, out)
+	}
+	_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
+	return err
 }
 
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	if g, err := arch.GuestByName(r.File); err == nil && r.Arch == "" {
-		return DumpResult{}, fmt.Errorf("%s is an architecture, and FILE is missing: write ./%s for a file of that name", g, r.File)
-	}
-	if err := m.Session.CheckDestination(r.File); err != nil {
-		return DumpResult{}, err
-	}
-	format, err := formats.Find(r.Format)
+	d, err := m.plan(r, out)
 	if err != nil {
 		return DumpResult{}, err
+	}
+	stop := progress.Show(&d.meter, show)
+	defer stop() // should run panic
+	d.run(ctx)
+	stop() // nothing is shown behind it
+	if d.err != nil {
+		return DumpResult{}, d.err
+	}
+	fmt.Fprintln(out, d.summary)
+	return newDumpResult(d), nil
+}
+
+// plan makes all of a dump but the file. It prints the table of RAM ranges and
+// the warnings.
+func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
+	if m.last.active() {
+		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
+	}
+	if r.To == nil {
+		if err := m.Session.CheckDestination(r.File); err != nil {
+			return nil, err
+		}
 	}
 	vm, err := m.Session.VM()
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
 	machine, err := vm.Guest(r.Arch)
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
 	rows, err := vm.Rows()
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
 	printRows(out, rows)
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
-	job, err := format.Plan(machine, dump.Options{Partial: r.Partial, Creator: m.Creator, Level: r.Level, Flattened: r.Flattened})
+	format, err := formats.Find(r.Format)
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
-	var meter progress.Meter
-	stop := progress.Show(&meter, show)
-	summary, err := dump.ToFile(ctx, job, r.File, dump.FileOptions{}, &meter)
-	stop() // nothing is shown behind it
+	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
+	r.Output.Log = m.Log
+	job, err := format.Plan(machine, r.Options)
 	if err != nil {
-		return DumpResult{}, err
+		return nil, err
 	}
-	fmt.Fprintln(out, summary)
-	return newDumpResult(summary, machine.Arch.Name, warnings), nil
-}
-
-func newDumpResult(s dump.Summary, arch string, warnings []string) DumpResult {
-	r := DumpResult{
-		Path: s.Path, Format: s.Format, Arch: arch, Size: s.Size, Memory: s.Memory,
-		Copied: s.Copied, Reflinked: s.Reflinked, Holes: s.Holes, Seconds: s.Elapsed.Seconds(),
-		Absent: []Absent{}, Remarks: s.Remarks, Warnings: warnings,
-	}
-	for _, a := range s.Absent {
-		r.Absent = append(r.Absent, Absent{uint64(a.Addr), uint64(a.Addr) + a.Size, a.Reason})
-	}
-	return r
+	m.last = newDumping(r, job)
+	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	return m.last, nil
 }
 
 // printRows prints the table of scripts/dump-guest-memory.py.

@@ -10,17 +10,25 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
 	"guestcore/internal/session"
 )
 
-// Monitor runs commands on a session.
+// Monitor runs commands on a session. Its methods are called by one goroutine
+// at a time.
 type Monitor struct {
 	Session *session.Session
 	// Creator is the program's name and version, for the files it writes.
 	Creator string
+	Log     *slog.Logger // nil: silent
+	// Leaving says what becomes of a detached dump when gdb leaves, where that
+	// needs saying.
+	Leaving string
+
+	last *dumping // the last dump begun, nil: none was
 }
 
 // command is one command.
@@ -37,6 +45,8 @@ type command struct {
 func commands() []command {
 	return []command{
 		dumpCommand,
+		infoDump,
+		cancelDump,
 		infoFlatView,
 		infoRAMBlocks,
 		infoMachine,

@@ -75,6 +75,8 @@ func TestFind(t *testing.T) {
 	}{
 		"dump-guest-memory a b": {"dump-guest-memory", []string{"a", "b"}},
 		"dump a":                {"dump-guest-memory", []string{"a"}},
+		"cancel":                {"cancel-dump", nil},
+		"info d":                {"info dump", nil},
 		"info flatview":         {"info flatview", nil},
 		"i f":                   {"info flatview", nil},
 		"info ram x":            {"info ramblocks", []string{"x"}},
@@ -86,10 +88,10 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]string{
-		"quit":     `unknown command "quit": there are dump-guest-memory, info flatview`,
+		"quit":     `unknown command "quit": there are dump-guest-memory, info dump, cancel-dump, info flatview`,
 		"dumpx":    `unknown command "dumpx"`,
-		"info":     `unknown command "info": there are info flatview, info ramblocks, info machine, info symbols;`,
-		"info foo": `unknown command "info foo": there are info flatview, info ramblocks, info machine, info symbols;`,
+		"info":     `unknown command "info": there are info dump, info flatview, info ramblocks, info machine, info symbols;`,
+		"info foo": `unknown command "info foo": there are info dump, info flatview, info ramblocks, info machine, info symbols;`,
 		"flatview": `unknown command "flatview": there are dump-guest-memory`,
 	} {
 		if _, _, err := find(strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -126,7 +128,7 @@ func TestHelp(t *testing.T) {
 	if got, err := run(""); got != all || err != nil {
 		t.Errorf("an empty line says %q, %v", got, err)
 	}
-	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 4 || !strings.Contains(got, "info symbols") {
+	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 5 || !strings.Contains(got, "info symbols") {
 		t.Errorf("help info: %v\n%s", err, got)
 	}
 	for line, want := range map[string]string{
@@ -138,46 +140,6 @@ func TestHelp(t *testing.T) {
 	} {
 		if got, err := run(line); err == nil || !strings.Contains(err.Error(), want) || got != "" {
 			t.Errorf("%q: %q, %v; want an error with %q", line, got, err, want)
-		}
-	}
-}
-
-func TestParseDump(t *testing.T) {
-	for line, want := range map[string]DumpRequest{
-		"f":                     {File: "f"},
-		"f X86_64":              {File: "f", Arch: "X86_64"},
-		"--partial f":           {File: "f", Partial: true},
-		"f --partial auto":      {File: "f", Arch: "auto", Partial: true},
-		"f 386 --partial":       {File: "f", Arch: "386", Partial: true},
-		"- -x":                  {File: "-", Arch: "-x"},
-		"--partial f --partial": {File: "f", Partial: true},
-	} {
-		if got, err := parseDump(strings.Fields(line)); err != nil || got != want {
-			t.Errorf("%q: %+v, %v; want %+v", line, got, err, want)
-		}
-	}
-	for line, want := range map[string]string{
-		"":             "usage: dump-guest-memory",
-		"--partial":    "usage: dump-guest-memory",
-		"a b c":        "usage: dump-guest-memory",
-		"--partail f":  "unknown option --partail",
-		"-- f":         "unknown option --:",
-		"f --arch 386": "unknown option --arch",
-	} {
-		if got, err := parseDump(strings.Fields(line)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %+v, %v; want an error with %q", line, got, err, want)
-		}
-	}
-}
-
-// An architecture where FILE should be is no file name, before anything is
-// opened.
-func TestDumpArchForFile(t *testing.T) {
-	var m Monitor
-	for _, line := range []string{"dump-guest-memory X86_64", "dump aarch64"} {
-		var out strings.Builder
-		if err := m.Run(t.Context(), line, &out); err == nil || !strings.Contains(err.Error(), "FILE is missing") {
-			t.Errorf("%s: %v", line, err)
 		}
 	}
 }

@@ -7,6 +7,7 @@
 package progress
 
 import (
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -75,6 +76,18 @@ type Renderer interface {
 	End()
 }
 
+// asked is a Renderer that also renders when somebody wants to know.
+type asked struct {
+	Renderer
+	ask    <-chan os.Signal
+	answer Renderer
+}
+
+// OnSignal is r, and for each signal answer as well, however early it comes.
+func OnSignal(r Renderer, ask <-chan os.Signal, answer Renderer) Renderer {
+	return asked{r, ask, answer}
+}
+
 // When a job is shown: one that takes less than quiet never is.
 const (
 	quiet    = time.Second
@@ -90,17 +103,28 @@ func Show(m *Meter, r Renderer) (stop func()) {
 
 func show(m *Meter, r Renderer, quiet, interval time.Duration) (stop func()) {
 	quit, gone := make(chan struct{}), make(chan struct{})
+	a, _ := r.(asked)
 	go func() {
 		defer close(gone)
 		shown := false
-		for wait := quiet; ; wait = interval {
+		end := func() {
+			if shown {
+				r.End()
+				shown = false
+			}
+		}
+		next := time.NewTimer(quiet)
+		defer next.Stop()
+		for {
 			select {
 			case <-quit:
-				if shown {
-					r.End()
-				}
+				end()
 				return
-			case <-time.After(wait):
+			case <-a.ask:
+				end()
+				a.answer.Render(m.State())
+			case <-next.C:
+				next.Reset(interval)
 				if s := m.State(); s.Total > 0 {
 					r.Render(s)
 					shown = true

@@ -43,6 +43,29 @@ func TestQuickJobsAreSilent(t *testing.T) {
 	})
 }
 
+func TestAnswersSignals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m Meter
+		var r, answers recorder
+		ask := make(chan os.Signal)
+		stop := Show(&m, OnSignal(&r, ask, &answers))
+		m.Start(100)
+		m.Add(40)
+		time.Sleep(100 * time.Millisecond)
+		ask <- os.Interrupt // long before anything is shown
+		time.Sleep(1100 * time.Millisecond)
+		m.Add(10)
+		ask <- os.Interrupt // behind the first state, which has to go first
+		stop()
+		if len(answers.states) != 2 || answers.states[0].Done != 40 || answers.states[1].Done != 50 {
+			t.Errorf("answered %v, want 40 and 50 done", answers.states)
+		}
+		if len(r.states) != 1 || r.ends != 1 {
+			t.Errorf("rendered %v, %d ends", r.states, r.ends)
+		}
+	})
+}
+
 func TestNotMoreThanTwiceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m Meter

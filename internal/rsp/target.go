@@ -11,7 +11,8 @@ import (
 //
 // The methods of a Target are called from one goroutine at a time, also when
 // clients come one after another. Monitor runs in a goroutine of its own, and
-// no other method is called before it has returned.
+// no other method is called before it has returned. What a command leaves
+// running in the background therefore must be safe beside all of them.
 type Target interface {
 	PID() int
 	// Threads lists the threads; the first one is current on connect. A

@@ -11,8 +11,14 @@ import (
 	"guestcore/test/vmcore"
 )
 
-// dump runs `guestcore dump` with these flags and opens what it wrote.
+// dump runs `guestcore dump` with these flags and opens the ELF file that it wrote.
 func dump(t *testing.T, fixture *rig.Fixture, flags ...string) *vmcore.File {
+	t.Helper()
+	return testkit.Open(t, dumpFile(t, fixture, flags...))
+}
+
+// dumpFile runs `guestcore dump` with these flags and returns the path of what it wrote.
+func dumpFile(t *testing.T, fixture *rig.Fixture, flags ...string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "vmcore")
 	args := append([]string{"dump"}, flags...)
@@ -20,7 +26,7 @@ func dump(t *testing.T, fixture *rig.Fixture, flags ...string) *vmcore.File {
 	if result.Status != 0 {
 		t.Fatalf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
 	}
-	return testkit.Open(t, out)
+	return out
 }
 
 // TestDumpEqualsQEMU dumps guests of every kind from the cores of QEMUs of every kind. QEMU's own dump is the judge; where
@@ -30,6 +36,18 @@ func TestDumpEqualsQEMU(t *testing.T) {
 		t.Run("stock/"+config.Name, func(t *testing.T) {
 			fixture := testkit.Boot(t, testkit.StockQEMU(t), config)
 			ours := dump(t, fixture)
+			own := testkit.Open(t, fixture.QMPDump)
+			testkit.Equal(t, ours, own)
+			if err := vmcore.CompareLoads(ours, own); err != nil {
+				t.Error(err)
+			}
+			sameVMCoreInfo(t, ours, own)
+		})
+	}
+	for _, suite := range []string{"trixie", "sid"} {
+		t.Run(suite+"/"+rig.PC.Name, func(t *testing.T) {
+			fixture := testkit.Boot(t, testkit.SuiteQEMU(t, suite), rig.PC)
+			ours := dump(t, fixture, "--sysroot", fixture.QEMU.Root)
 			own := testkit.Open(t, fixture.QMPDump)
 			testkit.Equal(t, ours, own)
 			if err := vmcore.CompareLoads(ours, own); err != nil {

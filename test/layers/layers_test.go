@@ -16,7 +16,7 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/lzo", "internal/progress", "internal/rsp"},
+	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp"},
 	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
@@ -30,6 +30,7 @@ var floors = [][]string{
 
 // alone names what some packages may import of the house at most, whatever floor it is on.
 var alone = map[string][]string{
+	"internal/argv":     {},
 	"internal/rsp":      {},
 	"internal/lzo":      {},
 	"internal/extent":   {"internal/addr"},

@@ -8,12 +8,18 @@ type Config struct {
 	// RAMFile is the backing file of the guest's memory, relative to the fixture; "" if it has none.
 	RAMFile string
 
+	// Windows are ranges of guest memory of which QEMU makes a dump of their own each.
+	Windows []Window
+
 	// Bare starts no Linux: the guest is stopped before its first instruction.
 	Bare bool
 
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
 }
+
+// Window is a range of guest-physical addresses: the first, and the number of bytes.
+type Window struct{ Begin, Length uint64 }
 
 // The guests of the tests. All have two vCPUs and run under TCG.
 var (
@@ -58,6 +64,13 @@ var (
 	NoDump = Config{
 		Name: "dump-guest-core-off",
 		Args: []string{"-machine", "pc,dump-guest-core=off", "-m", "256M"},
+	}
+
+	// Windows has QEMU also dump parts of its memory: within a range, over one's ends, all of it and more, ROM.
+	Windows = Config{
+		Name:    "windows",
+		Args:    []string{"-machine", "pc", "-m", "256M"},
+		Windows: []Window{{0x1000000, 0x800000}, {0xf800000, 0x1000000}, {0xffff0000, 0x100000}, {0x123457, 0x54321}, {0, 1 << 40}},
 	}
 
 	// Bare never ran: its RAM is untouched but for what QEMU loads, so the core has next to nothing of it.

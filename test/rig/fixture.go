@@ -79,6 +79,9 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// WindowDump is QEMU's own dump of one of Config.Windows.
+func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
+
 // key names all that decides what a fixture holds.
 func key(qemu QEMU, config Config) (string, error) {
 	id, err := BuildID(qemu.Exe)
@@ -95,10 +98,13 @@ func key(qemu QEMU, config Config) (string, error) {
 		}
 	}
 	const version = 2 // of what record does; count up when it changes
-	text := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
-	if len(config.Dumps) > 0 {
-		text = fmt.Appendf(text, " %q", config.Dumps)
+	all := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
+	if config.Windows != nil {
+		all = fmt.Append(all, config.Windows)
 	}
-	sum := sha256.Sum256(text)
+	if len(config.Dumps) > 0 {
+		all = fmt.Appendf(all, " %q", config.Dumps)
+	}
+	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,8 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{dir: dir, cmd: unlimited(ctx, dir, qemu.Exe, args...)}
+	name, first := qemu.command()
+	g := &guest{dir: dir, cmd: unlimited(ctx, dir, name, append(first, args...)...)}
 	g.cmd.Stderr = &g.stderr
 	to, err := g.cmd.StdinPipe()
 	if err != nil {
@@ -115,12 +117,13 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
-	dump := map[string]any{"paging": false, "protocol": "file:" + qmpDump}
-	if _, err := g.qmp.call("dump-guest-memory", dump); err != nil {
+	if err := g.dump(ctx, qmpDump, nil); err != nil {
 		return err
 	}
-	if err := sparse(ctx, filepath.Join(g.dir, qmpDump)); err != nil {
-		return err
+	for _, w := range config.Windows {
+		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
+			return err
+		}
 	}
 	for _, format := range config.Dumps {
 		dump := map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format}
@@ -130,6 +133,19 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	}
 	return abort(g.cmd)
 }
+
+// dump has QEMU dump the guest, with more arguments than the usual ones.
+func (g *guest) dump(ctx context.Context, file string, more map[string]any) error {
+	arguments := map[string]any{"paging": false, "protocol": "file:" + file}
+	maps.Copy(arguments, more)
+	if _, err := g.qmp.call("dump-guest-memory", arguments); err != nil {
+		return err
+	}
+	return sparse(ctx, filepath.Join(g.dir, file))
+}
+
+// file is the name of QEMU's dump of a window.
+func (w Window) file() string { return fmt.Sprintf("qmp-%x-%x.elf", w.Begin, w.Length) }
 
 func (g *guest) awaitMarker(ctx context.Context) error {
 	for {

@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // QEMU is an emulator that guests run in.
@@ -11,6 +12,17 @@ type QEMU struct {
 	Name string
 	Exe  string
 	Args []string // what every guest in it needs, such as the folder of the firmware
+
+	// Root is the folder that is the root of its file system, so its core names files relative to it; "" if it has no own.
+	Root string
+}
+
+// command returns the program that starts the emulator, and its first arguments.
+func (q QEMU) command() (name string, args []string) {
+	if q.Root == "" {
+		return q.Exe, nil
+	}
+	return filepath.Join(filepath.Dir(q.Root), "run"), []string{strings.TrimPrefix(q.Exe, q.Root)}
 }
 
 // StockQEMU is Debian's own qemu-system-x86_64: stripped, its globals in .dynsym.
@@ -21,6 +33,14 @@ func StockQEMU() (QEMU, error) {
 	}
 	exe, err = filepath.EvalSymlinks(exe)
 	return QEMU{Name: "stock", Exe: exe}, err
+}
+
+// SuiteQEMU is the qemu-system-x86_64 of another Debian release, in a folder of its own. Its cores are dumped with
+// --sysroot Root.
+func SuiteQEMU(suite string) (QEMU, error) {
+	whole, err := cached("the QEMU of Debian "+suite, setupTest, "suites", suite, "packages")
+	root := filepath.Join(filepath.Dir(whole), "root")
+	return QEMU{Name: suite, Exe: filepath.Join(root, "usr/bin/qemu-system-x86_64"), Root: root}, err
 }
 
 // DebugQEMU is the QEMU with DWARF that scripts/build-qemu makes. It uses the firmware of Debian's.

@@ -91,12 +91,23 @@ func (s *Server) PeakMemory() (int64, error) {
 
 // Stop ends the server, as Ctrl-C would, and returns what it printed.
 func (s *Server) Stop() string {
-	s.cmd.Process.Signal(syscall.SIGINT)
+	s.Signal(syscall.SIGINT)
+	return s.Wait().Output
+}
+
+// Signal sends the server a signal.
+func (s *Server) Signal(signal syscall.Signal) { s.cmd.Process.Signal(signal) }
+
+// Wait waits until the server has ended by itself, for five seconds, and kills it then.
+func (s *Server) Wait() Result {
 	stop := time.AfterFunc(5*time.Second, func() { s.cmd.Cancel() })
 	s.cmd.Wait()
 	stop.Stop()
-	return s.output.String()
+	return Result{Output: s.output.String(), Status: s.cmd.ProcessState.ExitCode()}
 }
+
+// Output is what the server printed so far.
+func (s *Server) Output() string { return s.output.String() }
 
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

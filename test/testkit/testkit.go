@@ -35,6 +35,14 @@ func StockQEMU(t testing.TB) rig.QEMU {
 	return need(t, qemu, err)
 }
 
+// SuiteQEMU is the QEMU of another Debian release.
+func SuiteQEMU(t testing.TB, suite string) rig.QEMU {
+	t.Helper()
+	NeedsMount(t)
+	qemu, err := rig.SuiteQEMU(suite)
+	return need(t, qemu, err)
+}
+
 // DebugQEMU is the QEMU with debug information.
 func DebugQEMU(t testing.TB) rig.QEMU {
 	t.Helper()
@@ -81,6 +89,15 @@ func Makedumpfile(t testing.TB) string {
 func Python(t testing.TB) string {
 	t.Helper()
 	path, err := rig.Python()
+	return need(t, path, err)
+}
+
+// Sid is the path of one of Debian unstable's crash, makedumpfile, drgn and kdumpid. The program sees the files in the cache and
+// in the temporary folder, and must start in one of them.
+func Sid(t testing.TB, program string) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.Sid(program)
 	return need(t, path, err)
 }
 

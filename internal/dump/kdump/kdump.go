@@ -68,7 +68,10 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := dump.Select(m, o.Partial)
+	if err := o.All(f.Name()); err != nil {
+		return nil, err
+	}
+	content, err := dump.Select(m, o)
 	if err != nil {
 		return nil, err
 	}

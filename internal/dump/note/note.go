@@ -42,6 +42,9 @@ func Of(m *guest.Machine, c *dump.Content, creator string) Notes {
 	default:
 		n.VMCoreInfo, n.VMCoreInfoAt = whole[desc.start:desc.end], len(n.Bytes)+desc.start
 	}
+	if !c.Window.IsZero() {
+		n.Remarks = append(n.Remarks, fmt.Sprintf("only guest memory in %v is in the file, as asked for", c.Window))
+	}
 	n.Bytes = append(n.Bytes, whole...)
 	n.Bytes = Append(n.Bytes, m.Arch.Order, "GUESTCORE", 0, []byte(label(c, creator)))
 	return n
@@ -52,6 +55,7 @@ func Of(m *guest.Machine, c *dump.Content, creator string) Notes {
 // skip: crash, makedumpfile and gdb look at names only then.
 //
 //	CREATOR=guestcore 0.1
+//	WINDOW=0x0-0x80000000 all that was asked for, only if that is not all
 //	ABSENT=0x40000000-0x40001000 the core is truncated
 func label(c *dump.Content, creator string) string {
 	if creator == "" {
@@ -59,6 +63,9 @@ func label(c *dump.Content, creator string) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATOR=%s\n", oneLine(creator))
+	if !c.Window.IsZero() {
+		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)
+	}
 	for _, a := range c.Absent {
 		fmt.Fprintf(&b, "ABSENT=%#x-%#x %s\n", uint64(a.Addr), uint64(a.Addr)+a.Size, oneLine(a.Reason))
 	}

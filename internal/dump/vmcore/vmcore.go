@@ -41,7 +41,7 @@ func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err := o.Plain(Format{}.Name()); err != nil {
 		return nil, err
 	}
-	content, err := dump.Select(m, o.Partial)
+	content, err := dump.Select(m, o)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,45 @@
+package monitor
+
+// DumpResult is what became of a dump, for --json. Addresses and sizes are
+// numbers, sizes in bytes.
+type DumpResult struct {
+	Path      string   `json:"path"`
+	Format    string   `json:"format"`
+	Arch      string   `json:"arch"`
+	Begin     *uint64  `json:"begin,omitempty"`  // of the range that was asked for,
+	Length    *uint64  `json:"length,omitempty"` // if one was
+	Size      int64    `json:"size"`             // of the file
+	Memory    int64    `json:"memory"`           // of the guest, in it
+	Copied    int64    `json:"copied"`           // of the file's size
+	Reflinked int64    `json:"reflinked"`
+	Holes     int64    `json:"holes"`
+	Seconds   float64  `json:"seconds"`
+	Absent    []Absent `json:"absent"`
+	Remarks   []string `json:"remarks,omitempty"`
+	Warnings  []string `json:"warnings,omitempty"`
+}
+
+// Absent is a range of guest memory that is not in the file.
+type Absent struct {
+	Start  uint64 `json:"start"`
+	End    uint64 `json:"end"`
+	Reason string `json:"reason"`
+}
+
+// newDumpResult is what became of a dump that has ended well.
+func newDumpResult(d *dumping) DumpResult {
+	s := d.summary
+	r := DumpResult{
+		Path: s.Path, Format: s.Format, Arch: d.arch, Size: s.Size, Memory: s.Memory,
+		Copied: s.Copied, Reflinked: s.Reflinked, Holes: s.Holes, Seconds: s.Elapsed.Seconds(),
+		Absent: []Absent{}, Remarks: s.Remarks, Warnings: d.warnings,
+	}
+	if w := d.request.Window; !w.IsZero() {
+		begin := uint64(w.Begin)
+		r.Begin, r.Length = &begin, &w.Length
+	}
+	for _, a := range s.Absent {
+		r.Absent = append(r.Absent, Absent{uint64(a.Addr), uint64(a.Addr) + a.Size, a.Reason})
+	}
+	return r
+}

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# suite.sh: programs of another Debian release for the scripts beside it. Sourced after debian.sh, never run.
+#
+# A suite is a folder of the cache, suites/NAME: in root/ are packages and all that they depend on, the C library included.
+# They are unpacked, not installed: no script of theirs runs, and nothing of the system changes. Beside it, run starts a
+# program in there, by chroot.
+
+# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does.
+suite() {
+	local name=$1 folder=$cache/suites/$1
+	shift
+	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
+	say "unpacking $* of Debian $name in $folder"
+	rm -rf "$folder"
+	suite_download "$name" "$folder/apt" "$@"
+	suite_unpack "$folder/apt" "$folder/root"
+	suite_run "$folder/root" "$folder/run"
+	rm -rf "$folder/apt"
+	echo "$*" >"$folder/packages"
+}
+
+# suite_program NAME PROGRAM: makes bin/NAME-PROGRAM in the cache start that program of the suite.
+suite_program() {
+	mkdir -p "$cache/bin"
+	printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$cache/suites/$1/run" "$2" >"$cache/bin/$1-$2"
+	chmod +x "$cache/bin/$1-$2"
+}
+
+# suite_download NAME FOLDER PACKAGE…: fetches the packages, from where the system's own release comes from. apt is told
+# that nothing is installed, so every dependency comes.
+suite_download() {
+	local name=$1 folder=$2 mirror options keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	shift 2
+	# shellcheck disable=SC1091,SC2016
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		"Release: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
+	[ -n "$mirror" ] || die "no package source in /etc/apt: add Debian's own sources there, then run it again"
+	[ -r "$keys" ] || install debian-archive-keyring
+	mkdir -p "$folder"/{state/lists/partial,cache/archives/partial}
+	: >"$folder/state/status"
+	echo "deb [signed-by=$keys] $mirror $name main" >"$folder/sources"
+	options=("${apt_options[@]}" -o "Dir::State=$folder/state" -o "Dir::State::status=$folder/state/status"
+		-o "Dir::Cache=$folder/cache" -o "Dir::Etc::sourcelist=$folder/sources" -o Dir::Etc::sourceparts=/dev/null
+		-o Dir::Etc::preferencesparts=/dev/null -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o Acquire::Languages=none)
+	{
+		apt-get "${options[@]}" --error-on=any update &&
+			apt-get "${options[@]}" install -y --download-only --no-install-recommends "$@"
+	} >"$folder/log" 2>&1 || {
+		tail -n 20 "$folder/log" >&2
+		die "cannot fetch $* of Debian $name: check the network; unstable may lack a package for a day"
+	}
+}
+
+# suite_unpack FOLDER ROOT: unpacks what suite_download left in FOLDER, without documentation. The links of the merged /usr
+# belong to no dependency (they are base-files').
+suite_unpack() {
+	local root=$2 part deb
+	mkdir -p "$root"/{dev,etc,proc,tmp,usr/{bin,lib,lib64,sbin}}
+	for part in bin lib lib64 sbin; do ln -s "usr/$part" "$root/$part"; done
+	for deb in "$1"/cache/archives/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --no-same-owner --keep-directory-symlink \
+			--exclude './usr/share/doc/*' --exclude './usr/share/man/*' --exclude './usr/share/locale/*' ||
+			die "cannot unpack ${deb##*/}: check the free space of $cache"
+	done
+}
+
+# suite_run ROOT FILE: writes a script that runs a program in ROOT as root. The program sees the cache, the temporary folder,
+# /dev and /proc under their own names; the working folder must be in one of them. The mounts end with the program.
+suite_run() {
+	cat >"$2" <<-END
+		#!/bin/sh
+		# run PROGRAM ARG…
+		exec unshare --mount /bin/sh -c '
+			for folder in /dev /proc "\${TMPDIR:-/tmp}" "$cache"; do
+				mkdir -p "$1\$folder" && mount --bind "\$folder" "$1\$folder" || exit
+			done
+			exec unshare --root="$1" --wd="\$PWD" "\$@"' run "\$@"
+	END
+	chmod +x "$2"
+}
