@@ -98,13 +98,13 @@ func key(qemu QEMU, config Config) (string, error) {
 		}
 	}
 	const version = 2 // of what record does; count up when it changes
-	text := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
+	all := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
 	if config.Windows != nil {
-		text = fmt.Append(text, config.Windows)
+		all = fmt.Append(all, config.Windows)
 	}
 	if len(config.Dumps) > 0 {
-		text = fmt.Appendf(text, " %q", config.Dumps)
+		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
 }

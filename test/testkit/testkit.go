@@ -85,19 +85,19 @@ func Makedumpfile(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// Python is the path of a Python with libkdumpfile and drgn; it wants the flag -I.
+func Python(t testing.TB) string {
+	t.Helper()
+	path, err := rig.Python()
+	return need(t, path, err)
+}
+
 // Sid is the path of one of Debian unstable's crash, makedumpfile, drgn and kdumpid. The program sees the files in the cache and
 // in the temporary folder, and must start in one of them.
 func Sid(t testing.TB, program string) string {
 	t.Helper()
 	NeedsMount(t)
 	path, err := rig.Sid(program)
-	return need(t, path, err)
-}
-
-// Python is the path of a Python with libkdumpfile and drgn; it wants the flag -I.
-func Python(t testing.TB) string {
-	t.Helper()
-	path, err := rig.Python()
 	return need(t, path, err)
 }
 
