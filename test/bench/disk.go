@@ -12,13 +12,13 @@ import (
 
 // What is promised of the writer.
 const (
-	mostReflink  = 0.1     // s
-	mostGrowth   = 1 << 20 // bytes of a file system that shares blocks
-	mostSparse   = 1.5     // our time by that of cp --sparse=always
-	leastFresh   = 50      // the script's time by ours
-	mostFull     = 1.05    // our time by that of the better of cp and dd
-	mostPeak     = 256 << 20
-	fullRAM      = 2 << 30
+	mostReflink = 0.1     // s
+	mostGrowth  = 1 << 20 // bytes of a file system that shares blocks
+	mostSparse  = 1.5     // our time by that of cp --sparse=always
+	leastFresh  = 50      // the script's time by ours
+	mostFull    = 1.05    // our time by that of the better of cp and dd
+	mostPeak    = 256 << 20
+	fullRAM     = 2 << 30
 )
 
 // reflink dumps guests of 1 and 64 GiB whose cores lie on an XFS.
