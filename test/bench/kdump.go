@@ -77,8 +77,10 @@ func (b *bench) kdumpOf(ctx context.Context, what, core string) error {
 		}
 		for range kdumpRounds {
 			for _, p := range all {
-				if _, err := p.run(ctx, b.dir, limit); err != nil {
+				if ended, err := p.run(ctx, b.dir, limit); err != nil {
 					return err
+				} else if !ended {
+					return fmt.Errorf("%v did not end in %v", p.command, limit)
 				}
 			}
 		}
@@ -131,8 +133,8 @@ type packing struct {
 	peak    int64 // the most memory of a run, bytes
 }
 
-// run adds a run that writes a new file, and reports whether it ended within limit. Nobody pays for what another wrote.
-func (p *packing) run(ctx context.Context, dir string, limit time.Duration) (ended bool, err error) {
+// run adds a run that writes a new file, and reports whether it ended in that time at most. Nobody pays for what another wrote.
+func (p *packing) run(ctx context.Context, dir string, most time.Duration) (ended bool, err error) {
 	out := filepath.Join(dir, "kdump")
 	defer os.Remove(out)
 	syscall.Sync()
@@ -141,8 +143,10 @@ func (p *packing) run(ctx context.Context, dir string, limit time.Duration) (end
 	if err != nil {
 		return false, err
 	}
-	result, err := rig.Run(ctx, limit, dir, p.command[0], append(p.command[1:len(p.command):len(p.command)], out)...)
-	if result.Time >= limit && ctx.Err() == nil {
+	patient, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	result, err := rig.Run(patient, limit, dir, p.command[0], append(p.command[1:len(p.command):len(p.command)], out)...)
+	if patient.Err() != nil && ctx.Err() == nil {
 		return false, nil
 	}
 	if err == nil && result.Status != 0 {
