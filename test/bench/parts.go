@@ -25,6 +25,18 @@ func bareCore(ctx context.Context, qemu rig.QEMU, dir string, args ...string) (s
 	return rig.BareCore(ctx, dir, qemu, args...)
 }
 
+// randomCore is the core of a pc whose RAM of so many bytes is full of random ones but for where the firmware lies.
+func (b *bench) randomCore(ctx context.Context, qemu rig.QEMU, size int64) (string, error) {
+	const firmware = 1 << 20
+	bytes := filepath.Join(b.dir, "random")
+	defer os.Remove(bytes)
+	if _, err := timed(ctx, b.dir, "dd", "if=/dev/urandom", "of="+bytes, "bs=1M", "iflag=count_bytes", fmt.Sprintf("count=%d", size-firmware)); err != nil {
+		return "", err
+	}
+	return bareCore(ctx, qemu, b.dir, "-machine", "pc", "-m", fmt.Sprintf("%dM", size>>20),
+		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", bytes, firmware))
+}
+
 // ram is a file with just the guest's memory of so many bytes, stored as the core stores it, holes and zeros.
 func (b *bench) ram(core string, size int64) (string, error) {
 	segments, err := elf.Open(core)
