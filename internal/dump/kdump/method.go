@@ -127,6 +127,8 @@ func (s *snappyPacker) pack(dst, page []byte) []byte {
 // zstdPacker makes a Zstandard frame (RFC 8878) a page.
 type zstdPacker struct{ e *zstd.Encoder }
 
+// newZstd has level 1 as default: it makes pages of a fresh Linux 3 % longer
+// than libzstd's level 1, which makedumpfile has, level 2 makes them 1 % longer.
 func newZstd(level int) (packer, error) {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(max(level, 1))), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(maxBlock),

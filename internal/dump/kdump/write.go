@@ -135,7 +135,7 @@ type writer struct {
 func (j *job) newWriter(s dump.Sink) (*writer, error) {
 	l := j.layout
 	w := &writer{sink: s, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
-	return w, w.store(zeros[:l.block])
+	return w, w.store(make([]byte, l.block))
 }
 
 // store writes pages where the last ones end.
