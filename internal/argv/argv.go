@@ -46,7 +46,9 @@ func Parse(fs *flag.FlagSet, args []string, hint string) (words []string, err er
 			n = min(2, len(args))
 		}
 		if err := fs.Parse(args[:n]); err != nil {
-			return nil, fmt.Errorf("%w: %s", err, hint)
+			// Package flag says of a number that it has a "parse error".
+			text := strings.Replace(err.Error(), "parse error", "not a number", 1)
+			return nil, fmt.Errorf("%s: %s", text, hint)
 		}
 		args = args[n:]
 	}

@@ -76,6 +76,10 @@ func TestUsage(t *testing.T) {
 		"serve --stdio --pty no-such":      "", // the core is opened first
 		"serve --listen":                   "flag needs an argument",
 		"dump --partial -- core a b c d e": "too many arguments",
+		"verify":                           "too few arguments: guestcore verify [flags] DUMP [CORE]",
+		"verify a b c":                     `too many arguments, "c"`,
+		"verify dump --range 5":            `"5" is not START-END`,
+		"verify dump --range 0x20-0x10":    `"0x20-0x10" is not START-END`,
 	} {
 		status, stdout, stderr := guestcore(t, strings.Fields(line)...)
 		if want == "" {
@@ -108,6 +112,9 @@ func TestFailures(t *testing.T) {
 		{[]string{"info", dir}, "is a directory: name the core file in it\n"},
 		{[]string{"dump", text + "2", "out"}, "no such file"},
 		{[]string{"serve", text}, "not an ELF file"},
+		{[]string{"verify", text}, "not an ELF file"},
+		{[]string{"verify", text + "2"}, "no such file"},
+		{[]string{"verify", os.Args[0]}, "is an executable, not a core"},
 	} {
 		status, stdout, stderr := guestcore(t, c.args...)
 		if status != exitFailure || stdout != "" || !strings.HasPrefix(stderr, "guestcore: ") || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {

@@ -110,8 +110,9 @@ func checkSpace(dir string, need int64) error {
 		return fmt.Errorf("asking for the free space of %s: %w", dir, err)
 	}
 	free := int64(st.Bavail) * st.Bsize
-	if need > free {
-		return fmt.Errorf("%w: the dump needs %d bytes (%s), %s has %d (%s) free: free %s there or give a file elsewhere",
+	if st.Blocks > 0 && need > free { // ramfs and some others do not count
+		return fmt.Errorf("%w: the dump needs %d bytes (%s), %s has %d (%s) free: free %s there or give a file elsewhere; "+
+			"less may do without the zero pages (--sparse=always) or compressed (--format)",
 			ErrNoSpace, need, Bytes(need), dir, free, Bytes(free), Bytes(need-free))
 	}
 	return nil

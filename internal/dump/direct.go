@@ -14,11 +14,13 @@ import (
 // memory, in bytes: no less than any disk asks for.
 const directAlign = 4096
 
-// What is worth writing around the page cache, in bytes: dumps and runs. The
-// page cache takes small ones faster than a disk does.
+// What is worth writing around the page cache, in bytes: dumps and runs, and
+// what of these is worth a call of its own beforehand. The page cache takes
+// small ones faster than a disk does.
 const (
-	directWorth = 512 << 20
-	directRun   = 128 << 10
+	directWorth   = 512 << 20
+	directRun     = 128 << 10
+	allocateAhead = 1 << 20
 )
 
 // directFile is a file that is written around the page cache (O_DIRECT). The
@@ -32,20 +34,16 @@ type directFile struct {
 	log     *slog.Logger
 }
 
-// openDirect opens a file a second time; nil if its file system has no direct
-// I/O. always has short writes go this way too.
-func openDirect(f *os.File, always bool, log *slog.Logger) *directFile {
+// openDirect opens a file a second time, for writes of so many bytes at least;
+// nil if its file system has no direct I/O.
+func openDirect(f *os.File, least int64, log *slog.Logger) *directFile {
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.O_WRONLY|unix.O_DIRECT|unix.O_CLOEXEC, 0)
 	if err != nil {
 		log.Debug("no direct I/O", "why", err)
 		return nil
 	}
 	log.Debug("direct I/O")
-	d := &directFile{f: os.NewFile(uintptr(fd), f.Name()), least: directRun, log: log}
-	if always {
-		d.least = directAlign
-	}
-	return d
+	return &directFile{f: os.NewFile(uintptr(fd), f.Name()), least: least, log: log}
 }
 
 // takes reports whether a write of n bytes is to go this way.
@@ -60,7 +58,13 @@ func (d *directFile) write(p []byte, off int64) (int, error) {
 	if off%directAlign != 0 {
 		return 0, nil
 	}
-	n, err := d.f.WriteAt(p[:len(p)&^(directAlign-1)], off)
+	p = p[:len(p)&^(directAlign-1)]
+	if len(p) >= allocateAhead {
+		// ext4 lets writes to holes in one by one, those to allocated blocks
+		// together. What is wrong the write will say.
+		unix.Fallocate(int(d.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, off, int64(len(p)))
+	}
+	n, err := d.f.WriteAt(p, off)
 	d.written.Add(int64(n))
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		d.broken.Store(true)

@@ -26,12 +26,12 @@ const (
 
 // copyByHand reads, leaves zeros out as [Sparse] has it, and writes. It
 // returns how far it came.
-func (s *regular) copyByHand(off int64, src *os.File, srcOff, n int64) (int64, error) {
+func (s *regular) copyByHand(off int64, src *os.File, srcOff, n int64, w way) (int64, error) {
 	if n == 0 {
 		return 0, nil
 	}
 	piece, gap := int64(cachedPiece), cachedGap
-	if s.direct.takes(n) {
+	if w == direct {
 		piece, gap = directPiece, directGap
 	}
 	if s.sparse == SparseAlways {
@@ -40,10 +40,11 @@ func (s *regular) copyByHand(off int64, src *os.File, srcOff, n int64) (int64, e
 	buf := buffers.Get().(*[bufferSize + directAlign]byte)
 	defer buffers.Put(buf)
 	for done := int64(0); done < n; {
+		// In memory the bytes lie to a page as they do in the file.
 		part := buf[(off+done)%directAlign:][:min(piece, n-done)]
 		m, rerr := src.ReadAt(part, srcOff+done)
-		w, err := s.write(part[:m], off+done, gap)
-		done += int64(w)
+		wrote, err := s.write(part[:m], off+done, gap, w)
+		done += int64(wrote)
 		if err != nil {
 			return done, err
 		}
@@ -55,14 +56,14 @@ func (s *regular) copyByHand(off int64, src *os.File, srcOff, n int64) (int64, e
 }
 
 // write writes what is not zero. It returns how far it came.
-func (s *regular) write(p []byte, off int64, gap int) (int, error) {
+func (s *regular) write(p []byte, off int64, gap int, w way) (int, error) {
 	if s.sparse == SparseNever {
-		return s.put(p, off)
+		return s.put(p, off, w)
 	}
 	at := 0
 	for start, end := range nonZero(p, off, gap) {
 		s.holes.Add(int64(start - at))
-		n, err := s.put(p[start:end], off+int64(start))
+		n, err := s.put(p[start:end], off+int64(start), w)
 		if err != nil {
 			return start + n, err
 		}
@@ -73,8 +74,8 @@ func (s *regular) write(p []byte, off int64, gap int) (int, error) {
 }
 
 // put writes p, around the page cache if that is to be and can be.
-func (s *regular) put(p []byte, off int64) (int, error) {
-	if !s.direct.takes(int64(len(p))) {
+func (s *regular) put(p []byte, off int64, w way) (int, error) {
+	if w == cached || !s.direct.takes(int64(len(p))) {
 		return s.WriteAt(p, off)
 	}
 	head := int(-off & (directAlign - 1))

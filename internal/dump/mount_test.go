@@ -58,6 +58,18 @@ func TestNoSpaceIsSeenBefore(t *testing.T) {
 	}
 }
 
+// TestZerosNeedNoSpace has zeros in the source that do not fit and need not.
+func TestZerosNeedNoSpace(t *testing.T) {
+	job := plan(t, machine(t, dumptest.Part{Addr: 0, Size: 1 << 20}, dumptest.Part{Addr: 1 << 20, Size: 16 << 20, Kind: dumptest.Zeros}))
+	path := filepath.Join(mount(t, "tmpfs", "tmpfs", 0, "size=8m"), "vmcore")
+	if _, err := dump.ToFile(t.Context(), job, path, dump.FileOptions{}, nil); !errors.Is(err, dump.ErrNoSpace) || !strings.Contains(err.Error(), "--sparse=always") {
+		t.Errorf("%v, want what to do", err)
+	}
+	if _, err := dump.ToFile(t.Context(), job, path, dump.FileOptions{Sparse: dump.SparseAlways}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHolesNeedNoSpace(t *testing.T) {
 	m := machine(t, dumptest.Part{Addr: 0, Size: 1 << 20}, dumptest.Part{Addr: 1 << 20, Size: 1 << 30, Kind: dumptest.Hole})
 	job := plan(t, m)

@@ -3,7 +3,6 @@ package dump_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -14,29 +13,11 @@ import (
 	"guestcore/internal/dump/dumptest"
 )
 
-// mountXFS makes an XFS of 320 MiB, less than 300 it refuses to be.
+// mountXFS makes an XFS of 320 MiB, less than 300 it refuses to be. It shares
+// blocks, as XFS does by default.
 func mountXFS(t *testing.T) string {
 	t.Helper()
-	image := filepath.Join(t.TempDir(), "xfs.img")
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(image, 320<<20); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mkfs.xfs", "-q", "-m", "reflink=1", image).CombinedOutput(); err != nil {
-		unable(t, "mkfs.xfs: %v: install xfsprogs\n%s", err, out)
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-o", "loop", image, dir).CombinedOutput(); err != nil {
-		unable(t, "mount: %v: run the test as root on a kernel with XFS\n%s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v\n%s", err, out)
-		}
-	})
-	return dir
+	return mountImage(t, t.TempDir(), "xfs", 320<<20)
 }
 
 // used is how much of a file system is taken, in bytes.
@@ -111,5 +92,41 @@ func TestReflinkTrouble(t *testing.T) {
 				t.Error("wrong bytes")
 			}
 		})
+	}
+}
+
+// TestReflinkPerExtent has a guest in files on two file systems: the part on
+// that of the dump is shared, the rest copied.
+func TestReflinkPerExtent(t *testing.T) {
+	dir := mountXFS(t)
+	g, err := arch.GuestByName("X86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := []dumptest.Part{
+		{Addr: 0, Size: 4 << 20}, // in the first file
+		{Addr: 4 << 20, Size: 3 << 20},
+		{Addr: 7 << 20, Size: 2 << 20},
+		{Addr: 9 << 20, Size: 1 << 20, Kind: dumptest.Hole},
+	}
+	m := dumptest.Machine(t, dir, g, parts...)
+	elsewhere, err := os.Create(filepath.Join(t.TempDir(), "ram"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	if _, err := elsewhere.Write(read(t, m.Image.Files[1].Name())); err != nil {
+		t.Fatal(err)
+	}
+	m.Image.Files[1] = elsewhere
+	s, err := dump.ToFile(t.Context(), plan(t, m), filepath.Join(dir, "vmcore"), dump.FileOptions{Sparse: dump.SparseAlways}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Reflinked != 6<<20 || s.Copied < 3<<20 || s.Copied > 3<<20+0x2000 || s.Holes != 1<<20 {
+		t.Errorf("reflinked %d, copied %d, holes %d", s.Reflinked, s.Copied, s.Holes)
+	}
+	if got := read(t, s.Path); !bytes.Equal(got[len(got)-10<<20:], dumptest.Want(parts, 0, 10<<20)) {
+		t.Error("wrong bytes")
 	}
 }

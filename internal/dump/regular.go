@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +22,10 @@ type regular struct {
 	copied  atomic.Int64
 	shared  atomic.Int64
 	holes   atomic.Int64
-	noShare sync.Map // *os.File of a source whose blocks cannot be shared
-	noRange sync.Map // *os.File of a source that the kernel does not copy from
+	pace    *pacer     // which way data goes, nil: all the same
+	cached  sync.Mutex // held by who writes through the page cache
+	noShare sync.Map   // *os.File of a source whose blocks cannot be shared
+	noRange sync.Map   // *os.File of a source that the kernel does not copy from
 }
 
 // newRegular makes the sink of a file that will hold so many bytes of data.
@@ -31,8 +34,12 @@ func newRegular(f *os.File, size, data int64, o FileOptions) (*regular, error) {
 		return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
 	}
 	s := &regular{f: f, block: blockSize(f), sparse: o.Sparse, log: o.Log}
-	if o.Direct == DirectOn || o.Direct == DirectAuto && data >= directWorth && onDisk(f) {
-		s.direct = openDirect(f, o.Direct == DirectOn, o.Log)
+	switch {
+	case o.Direct == DirectOn:
+		s.direct = openDirect(f, directAlign, o.Log)
+	case o.Direct == DirectAuto && data >= directWorth && onDisk(f):
+		s.direct = openDirect(f, directRun, o.Log)
+		s.pace = newPacer(time.Now)
 	}
 	return s, nil
 }
@@ -62,7 +69,11 @@ func (s *regular) stats() (Stats, error) {
 	return st, nil
 }
 
+// WriteAt writes through the page cache. File systems let in one writer of a
+// file at a time; the others wait here, where that takes no processor.
 func (s *regular) WriteAt(p []byte, off int64) (int, error) {
+	s.cached.Lock()
+	defer s.cached.Unlock()
 	n, err := s.f.WriteAt(p, off)
 	s.copied.Add(int64(n))
 	if err != nil {
@@ -94,26 +105,50 @@ func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error
 	return n, nil
 }
 
-// long is what makes a run of data worth reading, in bytes: it may be zero
-// or be written around the page cache. Shorter ones the kernel copies.
-const long = 128 << 10
+// short is a run of data that is not worth reading, in bytes: the kernel
+// copies it.
+const short = 128 << 10
 
-// move copies data. Whatever the kernel's copy did not like, doing it by hand
-// either works or says which of the two files is to blame.
+// move copies data, the way that is best for it.
 func (s *regular) move(off int64, src *os.File, srcOff, n int64) (int64, error) {
-	done := int64(0)
-	if s.sparse == SparseNever && s.direct == nil || s.sparse != SparseAlways && n < long {
-		if _, no := s.noRange.Load(src); !no {
-			var err error
-			if done, err = copyRange(s.f, off, src, srcOff, n); err != nil {
-				s.noRange.Store(src, true)
-				s.log.Debug("no copy inside the kernel", "source", src.Name(), "why", err)
-			}
-			s.copied.Add(done)
-		}
+	if s.direct.takes(n) && (s.pace == nil || s.pace.next(n) == direct) {
+		return s.copyByHand(off, src, srcOff, n, direct)
 	}
-	m, err := s.copyByHand(off+done, src, srcOff+done, n-done)
+	var done int64
+	if s.inKernel(src, srcOff, n) {
+		done = s.copyInKernel(off, src, srcOff, n)
+	}
+	m, err := s.copyByHand(off+done, src, srcOff+done, n-done, cached)
 	return done + m, err
+}
+
+// inKernel reports whether the kernel is to copy data: it is twice as fast as
+// we are and sees no zeros.
+func (s *regular) inKernel(src *os.File, srcOff, n int64) bool {
+	if _, no := s.noRange.Load(src); no {
+		return false
+	}
+	switch s.sparse {
+	case SparseAlways:
+		return false
+	case SparseNever:
+		return true
+	}
+	return n < short || !anyZero(src, srcOff, n)
+}
+
+// copyInKernel copies as far as the kernel does. Whatever it did not like,
+// doing it by hand either works or says which of the two files is to blame.
+func (s *regular) copyInKernel(off int64, src *os.File, srcOff, n int64) int64 {
+	s.cached.Lock()
+	defer s.cached.Unlock()
+	done, err := copyRange(s.f, off, src, srcOff, n)
+	if err != nil {
+		s.noRange.Store(src, true)
+		s.log.Debug("no copy inside the kernel", "source", src.Name(), "why", err)
+	}
+	s.copied.Add(done)
+	return done
 }
 
 // allocate gives what is still a hole its place on the disk. Where the file

@@ -129,10 +129,16 @@ func (r *run) toRegular(path string) (_ Stats, err error) {
 	return stats, nil
 }
 
-// space is what the job needs of the disk, in bytes.
+// space is what the job needs of the disk, in bytes, as far as that is known
+// before memory is read.
 func (r *run) space() int64 {
-	if r.o.Sparse == SparseNever && !r.plan.Packed {
+	switch {
+	case r.plan.Packed:
+		return r.plan.Space
+	case r.o.Sparse == SparseNever:
 		return r.plan.Size
+	case r.o.Sparse == SparseAlways:
+		return 0 // it may all be zero
 	}
 	return r.plan.Space
 }

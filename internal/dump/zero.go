@@ -3,6 +3,7 @@ package dump
 import (
 	"bytes"
 	"iter"
+	"os"
 )
 
 // zeros is what zero bytes are compared with, and what is written for a hole
@@ -49,4 +50,19 @@ func nonZero(p []byte, off int64, gap int) iter.Seq2[int, int] {
 			yield(start, end)
 		}
 	}
+}
+
+// anyZero looks at a few pages of a file and reports whether one of them is
+// zero, so that looking at all of them is worthwhile. A page that cannot be
+// read is none.
+func anyZero(src *os.File, off, n int64) bool {
+	const looks = 8
+	var page [zeroPage]byte
+	step := max(zeroPage, n/looks&^(zeroPage-1))
+	for at := int64(0); at+zeroPage <= n; at += step {
+		if m, _ := src.ReadAt(page[:], off+at); m == zeroPage && IsZero(page[:]) {
+			return true
+		}
+	}
+	return false
 }

@@ -122,7 +122,7 @@ func TestDumpArgsRefused(t *testing.T) {
 		"-R --format elf f":           "and the format is elf",
 		"-z -R --flattened f":         "-R and --flattened exclude each other",
 		"--format zip f":              `unknown dump format "zip": use one of elf, kdump-zlib`,
-		"--level much f":              "invalid value \"much\" for flag -level: parse error: HINT",
+		"--level much f":              "invalid value \"much\" for flag -level: not a number: HINT",
 		"--partail f":                 "unknown flag --partail, did you mean --partial? HINT",
 		"--sparse often f":            `"often" is none of auto, always, never: HINT`,
 		"f --arch 386":                "unknown flag --arch: HINT",

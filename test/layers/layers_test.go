@@ -21,8 +21,8 @@ var floors = [][]string{
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
 	{"internal/cvalue", "internal/guest"},
-	{"internal/qemu", "internal/dump"},
-	{"internal/session", "internal/gdbtarget"},
+	{"internal/qemu", "internal/dump", "internal/verify"},
+	{"internal/session", "internal/gdbtarget", "internal/dumpfile"},
 	{"internal/monitor"},
 	{"internal/cli"},
 	{"gdbstub", "cgo_ext"},
@@ -37,6 +37,8 @@ var alone = map[string][]string{
 	"internal/corefile": {"internal/progress"},
 	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
 	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
+	"internal/verify":   {"internal/addr", "internal/extent", "internal/guest"},
+	"internal/dumpfile": {"internal/addr", "internal/dump", "internal/extent", "internal/guest"},
 }
 
 // names of QEMU's own, which are a defect in a string outside internal/qemu.

@@ -19,6 +19,7 @@ type Kind int
 const (
 	Data   Kind = iota // in a file
 	Hole               // in a file, where that has a hole
+	Zeros              // in a file, which stores zeros there
 	Zero               // known to be zero, in no file
 	Absent             // left out of the source
 	Lost               // behind the end of the source
@@ -82,9 +83,9 @@ func Machine(t testing.TB, dir string, g arch.Guest, parts ...Part) *guest.Machi
 		x, file := parts[i], i%2
 		e := extent.Extent[addr.GPA, addr.FileOff]{Addr: x.Addr, Size: x.Size}
 		switch x.Kind {
-		case Data, Hole:
+		case Data, Hole, Zeros:
 			e.Off = addr.InFile(file, end[file])
-			if x.Kind == Data {
+			if x.Kind != Hole {
 				store(t, im.Files[file], end[file], x)
 			}
 			end[file] += int64(x.Size)
@@ -113,6 +114,9 @@ func store(t testing.TB, f *os.File, off int64, x Part) {
 	for done := uint64(0); done < x.Size; {
 		part := buf[:min(uint64(len(buf)), x.Size-done)]
 		for i := range part {
+			if x.Kind == Zeros {
+				break
+			}
 			part[i] = Byte(x.Addr + addr.GPA(done) + addr.GPA(i))
 		}
 		if _, err := f.WriteAt(part, off+int64(done)); err != nil {

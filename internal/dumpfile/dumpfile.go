@@ -1,0 +1,158 @@
+// Package dumpfile opens a dump of a guest's memory, in whatever format it is,
+// as memory that can be read by guest-physical address. The formats are read
+// by packages vmcorefile and kdumpfile, which share no code with the writers.
+//
+//	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
+//	                   QEMU, its Python script or makedumpfile -E
+//	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
+//	                   Zstandard, 32 and 64 bits, both byte orders
+//
+// The core of a process is no dump, though it is an ELF core too: [Open] tells
+// them apart by their notes and leaves it to package session.
+package dumpfile
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/guest"
+)
+
+var (
+	// ErrNotDump is a file that is no dump of a guest, by its first bytes.
+	ErrNotDump = errors.New("not a dump of a guest's memory")
+	// ErrProcess is an [ErrNotDump] that is the core of a process.
+	ErrProcess = fmt.Errorf("%w but the core of a process", ErrNotDump)
+)
+
+// File is an open dump. Its methods may be called by several goroutines.
+type File struct {
+	Path   string
+	Format string // for people
+	Size   int64  // of the file, bytes
+
+	Class   elf.Class
+	Order   binary.ByteOrder
+	Machine elf.Machine // EM_NONE: the file does not say
+
+	// Block is the unit, in bytes, that the file holds memory in, padded with
+	// zeros where the guest has less; 1 if it holds any number of bytes.
+	Block uint64
+	// Ranges are the memory the file holds, in order, as long as can be.
+	Ranges []guest.Range
+	// Absent is the memory that the guest had and the file leaves out, as the
+	// file itself says.
+	Absent []guest.Missing
+	// Lost is the memory that the file should hold and is cut short of.
+	Lost  []guest.Missing
+	Notes []Note
+	// Problems are what else is wrong with the file.
+	Problems []string
+	// Image says where in the file the memory is, nil if it is compressed.
+	Image *guest.Image
+
+	memory
+	close func() error
+}
+
+// memory is what each format reads with.
+type memory interface {
+	// ReadAt reads by guest-physical address. It returns the bytes before the
+	// first one that is not there, and an error that names its address.
+	io.ReaderAt
+	// Zero reports whether n bytes are known to be zero without reading them.
+	Zero(a addr.GPA, n uint64) bool
+	// Where says for people where in the file a byte is.
+	Where(a addr.GPA) string
+}
+
+// formats are the formats by what a file of them begins with.
+var formats = []struct {
+	magic string
+	open  func(path string) (*File, error)
+}{
+	{elf.ELFMAG, openELF},
+	{"KDUMP   ", openKdump},
+	{"makedumpfile\x00", openKdump},
+}
+
+// Open opens a dump, until Close. A file that is none is an [ErrNotDump]; the
+// other errors say where in the file the damage is.
+func Open(path string) (*File, error) {
+	begin, size, err := beginning(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, format := range formats {
+		if bytes.HasPrefix(begin, []byte(format.magic)) {
+			f, err := format.open(path)
+			if err != nil {
+				return nil, err
+			}
+			f.Path, f.Size = path, size
+			return f, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", path, ErrNotDump)
+}
+
+// beginning is the first bytes of a file, and its length.
+func beginning(path string) ([]byte, int64, error) {
+	// A pipe would wait, and cannot be read twice.
+	if fi, err := os.Stat(path); err != nil {
+		return nil, 0, err
+	} else if !fi.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%s: %w: it is no regular file", path, ErrNotDump)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	b := make([]byte, 16)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return nil, 0, err
+	}
+	return b[:n], fi.Size(), nil
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.close() }
+
+// Note returns the first note of that name.
+func (f *File) Note(name string) (Note, bool) {
+	for _, n := range f.Notes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return Note{}, false
+}
+
+// Memory is how much memory the file holds, bytes.
+func (f *File) Memory() uint64 {
+	var n uint64
+	for _, r := range f.Ranges {
+		n += r.Size
+	}
+	return n
+}
+
+// readNotes takes the file's notes.
+func (f *File) readNotes(raw []byte) {
+	var err error
+	if f.Notes, err = parseNotes(f.Order, raw); err != nil {
+		f.Problems = append(f.Problems, fmt.Sprintf("the notes are damaged: %v", err))
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"guestcore/test/rig"
+)
+
+// bareCore is the core, in a new folder in dir, of a guest that never ran.
+func bareCore(ctx context.Context, qemu rig.QEMU, dir string, args ...string) (string, error) {
+	dir, err := os.MkdirTemp(dir, "guest.")
+	if err != nil {
+		return "", err
+	}
+	return rig.BareCore(ctx, dir, qemu, args...)
+}
+
+// ram is a file with just the guest's memory of so many bytes, stored as the core stores it, holes and zeros.
+func (b *bench) ram(core string, size int64) (string, error) {
+	segments, err := elf.Open(core)
+	if err != nil {
+		return "", err
+	}
+	defer segments.Close()
+	i := slices.IndexFunc(segments.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_LOAD && p.Filesz >= uint64(size) })
+	if i < 0 {
+		return "", fmt.Errorf("%s has no segment of %d bytes", core, size)
+	}
+	in, err := os.Open(core)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.Create(filepath.Join(b.dir, "ram"))
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	return out.Name(), copyStored(out, in, int64(segments.Progs[i].Off), size)
+}
+
+// copyStored copies n bytes from start of in on, without the holes.
+func copyStored(out, in *os.File, start, n int64) error {
+	if err := out.Truncate(n); err != nil {
+		return err
+	}
+	for at := start; ; {
+		data, err := in.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, syscall.ENXIO) || data >= start+n {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if at, err = in.Seek(data, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		at = min(at, start+n)
+		section := io.NewSectionReader(in, data, at-data)
+		if _, err := io.Copy(io.NewOffsetWriter(out, data-start), section); err != nil {
+			return err
+		}
+	}
+}
+
+// mountXFS makes an XFS that can share blocks in an image in dir.
+func mountXFS(ctx context.Context, dir string, size int64) (string, func(), error) {
+	image, at := filepath.Join(dir, "xfs.img"), filepath.Join(dir, "xfs")
+	if err := os.Mkdir(at, 0o755); err != nil {
+		return "", nil, err
+	}
+	for _, c := range [][]string{
+		{"truncate", fmt.Sprintf("--size=%d", size), image},
+		{"mkfs.xfs", "-q", "-m", "reflink=1", image},
+		{"mount", "-o", "loop", image, at},
+	} {
+		if _, err := timed(ctx, dir, c[0], c[1:]...); err != nil {
+			return "", nil, fmt.Errorf("an XFS to measure on (needs xfsprogs and root): %w", err)
+		}
+	}
+	return at, func() {
+		syscall.Unmount(at, syscall.MNT_DETACH)
+		os.Remove(image)
+	}, nil
+}
