@@ -132,23 +132,11 @@ func (b *bench) script(ctx context.Context) (float64, error) {
 
 // random dumps a guest of 2 GiB that is full of random bytes.
 func (b *bench) random(ctx context.Context) error {
-	qemu, err := rig.StockQEMU()
-	if err != nil {
-		return err
-	}
-	bytes := filepath.Join(b.dir, "random")
-	if _, err := timed(ctx, b.dir, "dd", "if=/dev/urandom", "of="+bytes, "bs=1M", "iflag=count_bytes", fmt.Sprintf("count=%d", fullRAM-firmwareHole)); err != nil {
-		return err
-	}
-	core, err := bareCore(ctx, qemu, b.dir, "-machine", "pc", "-m", fmt.Sprintf("%dM", fullRAM>>20),
-		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", bytes, firmwareHole))
+	core, err := b.randomCore(ctx)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(core)
-	if err := os.Remove(bytes); err != nil {
-		return err
-	}
 	ram, err := b.ram(core, fullRAM)
 	if err != nil {
 		return err
@@ -167,4 +155,19 @@ func (b *bench) random(ctx context.Context) error {
 	b.add("  dd bs=4M oflag=direct of the RAM", took[2].String(), "", false)
 	b.add("  guestcore dump", fmt.Sprintf("%v, %.2f × the better", took[0], by), fmt.Sprintf("at most %.2f ×", mostFull), by > mostFull)
 	return nil
+}
+
+// randomCore is the core of a guest whose memory of fullRAM bytes is random but for the firmware.
+func (b *bench) randomCore(ctx context.Context) (string, error) {
+	qemu, err := rig.StockQEMU()
+	if err != nil {
+		return "", err
+	}
+	bytes := filepath.Join(b.dir, "random")
+	defer os.Remove(bytes)
+	if _, err := timed(ctx, b.dir, "dd", "if=/dev/urandom", "of="+bytes, "bs=1M", "iflag=count_bytes", fmt.Sprintf("count=%d", fullRAM-firmwareHole)); err != nil {
+		return "", err
+	}
+	return bareCore(ctx, qemu, b.dir, "-machine", "pc", "-m", fmt.Sprintf("%dM", fullRAM>>20),
+		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", bytes, firmwareHole))
 }
