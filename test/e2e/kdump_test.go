@@ -255,7 +255,7 @@ func TestKdumpMonitor(t *testing.T) {
 	for _, test := range []struct{ option, says string }{
 		{"--format nonsense", "kdump-zstd"},
 		{"--level 3", "elf"},
-		{"--level x", "number"},
+		{"--level x", "level"},
 		{"--format kdump-lzo --level 2", "one level"},
 		{"--format kdump-zlib --level 10", "from 1"},
 		{"--flattened", "elf"},

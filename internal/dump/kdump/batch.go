@@ -1,8 +1,6 @@
 package kdump
 
 import (
-	"bytes"
-
 	"guestcore/internal/addr"
 	"guestcore/internal/dump"
 	"guestcore/internal/guest"
@@ -51,7 +49,7 @@ func (b *batch) pack(im *guest.Image, p packer, size int64) error {
 }
 
 func (b *batch) packPage(p packer, page []byte) packed {
-	if bytes.Equal(page, zeros[:len(page)]) {
+	if dump.IsZero(page) {
 		return packed{}
 	}
 	before := len(b.data)
@@ -62,6 +60,3 @@ func (b *batch) packPage(p packer, page []byte) packed {
 	b.data = append(b.data[:before], page...)
 	return packed{size: uint32(len(page)), plain: true}
 }
-
-// zeros is a page of them, of the largest size.
-var zeros [maxBlock]byte

@@ -36,6 +36,9 @@ func (j *job) scan(emit func(batch) error) error {
 	return s.upTo(j.pages.end, false)
 }
 
+// maxZero is the most pages of zeros that go as one.
+const maxZero = 1 << 20
+
 type scanner struct {
 	pages  *pages
 	ranges []guest.Range // the memory in the pages, in order

@@ -11,63 +11,23 @@ import (
 	"guestcore/internal/dump"
 )
 
-// piece is the most memory that goes through the pipeline as one, and about
-// the most that is written at once, in bytes.
+// piece is the most memory that is compressed as one, and about the most that
+// is written at once, in bytes.
 const piece = 256 << 10
 
-// maxZero is the most pages of zeros that go as one.
-const maxZero = 1 << 20
-
-// write makes the raw form. One goroutine looks for what is not zero, as many
-// as there are processors read, compress and look again, one writes in order:
-//
-//	scan ──► todo ──► pack × n
-//	  └────► order ──────────────► put
-//
-// A fixed number of batches go round, which bounds the memory.
+// write makes the raw form.
 func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	if err := j.writeHead(s); err != nil {
 		return err
 	}
 	workers := runtime.GOMAXPROCS(0)
-	inFlight := 2*workers + 2
-	free, todo, order := make(chan *batch, inFlight), make(chan *batch, inFlight), make(chan *batch, inFlight)
-	for range inFlight {
-		free <- &batch{ready: make(chan struct{}, 1)}
-	}
+	line := newPipeline(2*workers + 2)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(todo)
-		defer close(order)
-		return j.scan(func(x batch) error {
-			select {
-			case b := <-free:
-				b.set(x)
-				order <- b // never full
-				if x.zero {
-					b.ready <- struct{}{}
-				} else {
-					todo <- b
-				}
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		})
-	})
+	g.Go(func() error { return line.feed(ctx, j.scan) })
 	for range workers {
 		g.Go(func() error {
 			pk := j.packer()
-			for b := range todo {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if err := b.pack(j.image, pk, j.layout.block); err != nil {
-					return err
-				}
-				b.ready <- struct{}{}
-			}
-			return nil
+			return line.work(ctx, func(b *batch) error { return b.pack(j.image, pk, j.layout.block) })
 		})
 	}
 	g.Go(func() error {
@@ -75,20 +35,12 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 		if err != nil {
 			return err
 		}
-		for b := range order {
-			select {
-			case <-b.ready:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			if err := w.put(b); err != nil {
-				return err
-			}
-			p.Add(b.memory)
-			free <- b
-		}
-		if ctx.Err() != nil { // scan stopped early
-			return context.Cause(ctx)
+		err = line.drain(ctx, func(b *batch) error {
+			defer p.Add(b.memory)
+			return w.put(b)
+		})
+		if err != nil {
+			return err
 		}
 		return w.flush(0)
 	})
@@ -135,7 +87,7 @@ type writer struct {
 func (j *job) newWriter(s dump.Sink) (*writer, error) {
 	l := j.layout
 	w := &writer{sink: s, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
-	return w, w.store(zeros[:l.block])
+	return w, w.store(make([]byte, l.block))
 }
 
 // store writes pages where the last ones end.

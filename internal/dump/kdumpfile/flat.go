@@ -83,7 +83,7 @@ func (f *flat) sort() error {
 }
 
 // maxOverlay is how many records may overlap: each costs a walk over all.
-const maxOverlay = 1 << 16
+const maxOverlay = 1 << 14
 
 // overlay makes the records from such as overlap, in the order of the file.
 func (f *flat) overlay(written []record) error {
