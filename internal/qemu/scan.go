@@ -97,6 +97,19 @@ func (vm *VM) scanPointers(f func(slot, value addr.HVA) (stop bool)) {
 	}
 }
 
+// isStatic reports whether an address is in QEMU's executable or its data.
+func (vm *VM) isStatic(a addr.HVA) bool {
+	if m, ok := vm.fileAt(a); ok && m.Path == vm.src.ExePath {
+		return true
+	}
+	for _, s := range vm.programData() {
+		if a >= s.addr && a < s.addr+addr.HVA(len(s.data)) {
+			return true
+		}
+	}
+	return false
+}
+
 // scanAddressSpaces finds the AddressSpaces named "memory" in QEMU's data. On
 // every QEMU tried there is exactly one, address_space_memory; whoever calls
 // checks what it leads to.
@@ -132,9 +145,13 @@ func (vm *VM) scanAddressSpaces() []Global {
 
 // scanObject finds a pointer in QEMU's data to a QOM object of a type whose
 // name ends in suffix and that accept agrees to. It returns the address of the
-// pointer and of the object.
+// pointer and of the object. Devices, machines and processors are from malloc,
+// which aligns to two words, so most pointers need not be followed.
 func (vm *VM) scanObject(suffix string, accept func(slot, object addr.HVA) bool) (slot, object addr.HVA, ok bool) {
 	vm.scanPointers(func(s, v addr.HVA) bool {
+		if v%addr.HVA(2*vm.space.PointerSize) != 0 || vm.isStatic(v) {
+			return false
+		}
 		name, err := vm.typeName(v)
 		if err != nil || !strings.HasSuffix(name, suffix) || !accept(s, v) {
 			return false

@@ -14,6 +14,7 @@ type Result struct {
 	Output string // stdout and stderr as they came
 	Status int    // exit status; -1 if a signal or the timeout ended it
 	Time   time.Duration
+	Peak   int64 // the most memory it had, in bytes
 }
 
 // Run runs a program in a session of its own with nothing on stdin (gdb and crash take the terminal otherwise) and kills
@@ -26,6 +27,9 @@ func Run(ctx context.Context, limit time.Duration, dir, name string, args ...str
 	start := time.Now()
 	output, err := cmd.CombinedOutput()
 	result := Result{Output: string(output), Status: cmd.ProcessState.ExitCode(), Time: time.Since(start)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		result.Peak = usage.Maxrss << 10
+	}
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("%s did not end in %v; it printed:\n%s", name, limit, output)
 	}
