@@ -28,7 +28,7 @@ lint: ## gofmt, go vet, staticcheck, the layers
 fuzz: ## every fuzz test for ten seconds
 	scripts/fuzz
 
-bench: build setup ## the dump and the start-up against QEMU's Python script
+bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder
 	scripts/bench
 
 clean: ## what was built here; the cache folder stays

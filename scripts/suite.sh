@@ -31,9 +31,10 @@ suite_program() {
 suite_download() {
 	local name=$1 folder=$2 mirror options keys=/usr/share/keyrings/debian-archive-keyring.gpg
 	shift 2
+	apt_lists # they name the release, and a new machine has none of its own
 	# shellcheck disable=SC1091,SC2016
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-		"Release: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
+	mirror=$(apt-get "${apt_options[@]}" indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		"Codename: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
 	[ -n "$mirror" ] || die "no package source in /etc/apt: add Debian's own sources there, then run it again"
 	[ -r "$keys" ] || install debian-archive-keyring
 	mkdir -p "$folder"/{state/lists/partial,cache/archives/partial}

@@ -48,11 +48,20 @@ func Parse(fs *flag.FlagSet, args []string, hint string) (words []string, err er
 		if err := fs.Parse(args[:n]); err != nil {
 			// Package flag says of a number that it has a "parse error".
 			text := strings.Replace(err.Error(), "parse error", "not a number", 1)
+			text = strings.Replace(text, " -"+fl.Name, " "+written(fl), 1) // it knows one dash only
 			return nil, fmt.Errorf("%s: %s", text, hint)
 		}
 		args = args[n:]
 	}
 	return words, nil
+}
+
+// written is a flag's name with its dashes.
+func written(fl *flag.Flag) string {
+	if len(fl.Name) == 1 {
+		return "-" + fl.Name
+	}
+	return "--" + fl.Name
 }
 
 func names(fs *flag.FlagSet) []string {
@@ -64,11 +73,7 @@ func names(fs *flag.FlagSet) []string {
 // List lists the flags of fs, a line each.
 func List(w io.Writer, fs *flag.FlagSet) {
 	fs.VisitAll(func(fl *flag.Flag) {
-		dashes := "--"
-		if len(fl.Name) == 1 {
-			dashes = "-"
-		}
 		value, text := flag.UnquoteUsage(fl)
-		fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(dashes+fl.Name+" "+value), text)
+		fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(written(fl)+" "+value), text)
 	})
 }

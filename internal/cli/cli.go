@@ -134,8 +134,12 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, `guestcore gets the guest out of the core of a crashed QEMU.
 
 `)
+	width := 0
 	for _, c := range commands {
-		fmt.Fprintf(w, "  guestcore %-42s %s\n", c.synopsis(), c.summary)
+		width = max(width, len(c.synopsis()))
+	}
+	for _, c := range commands {
+		fmt.Fprintf(w, "  guestcore %-*s  %s\n", width, c.synopsis(), c.summary)
 	}
 	fmt.Fprint(w, `
 CORE is a core file, plain or compressed (zstd, lz4, xz, gzip, bzip2), or coredump: for the newest of QEMU that

@@ -70,7 +70,7 @@ func TestUsage(t *testing.T) {
 		"dump core file -x":                `unknown flag -x: "guestcore help dump" lists the flags`,
 		"dump --ram core file":             `"core" is not BLOCK=FILE`,
 		"dump --ram =x core file":          `"=x" is not BLOCK=FILE`,
-		"info core --exe":                  "flag needs an argument: -exe",
+		"info core --exe":                  "flag needs an argument: --exe",
 		"info --json=perhaps core":         "invalid boolean value",
 		"info -- --json":                   "", // the name of a file
 		"serve --stdio --pty no-such":      "", // the core is opened first
@@ -103,6 +103,10 @@ func TestFailures(t *testing.T) {
 	if err := os.WriteFile(text, []byte("hello, world\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	windows := filepath.Join(dir, "windows")
+	if err := os.WriteFile(windows, []byte("PAGEDU64 and more"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -112,7 +116,8 @@ func TestFailures(t *testing.T) {
 		{[]string{"info", dir}, "is a directory: name the core file in it\n"},
 		{[]string{"dump", text + "2", "out"}, "no such file"},
 		{[]string{"serve", text}, "not an ELF file"},
-		{[]string{"verify", text}, "not an ELF file"},
+		{[]string{"verify", text}, "neither a dump of a guest nor a core: " + text + ": not an ELF file"},
+		{[]string{"verify", windows}, windows + ": is a dump, but none that can be read here"},
 		{[]string{"verify", text + "2"}, "no such file"},
 		{[]string{"verify", os.Args[0]}, "is an executable, not a core"},
 	} {
@@ -246,7 +251,7 @@ func TestJSON(t *testing.T) {
 	if d["path"] != out || d["format"] != "elf" || d["arch"] != "X86_64" || d["size"] != float64(st.Size()) || d["memory"].(float64) <= 0 {
 		t.Errorf("dump: %v", d)
 	}
-	if d["copied"].(float64)+d["reflinked"].(float64)+d["holes"].(float64) > float64(st.Size()) || d["seconds"].(float64) <= 0 {
+	if d["copied"].(float64)+d["reflinked"].(float64)+d["holes"].(float64)+d["zeros"].(float64) > float64(st.Size()) || d["seconds"].(float64) <= 0 {
 		t.Errorf("dump: %v", d)
 	}
 	if absent, ok := d["absent"].([]any); !ok || len(absent) != 0 {

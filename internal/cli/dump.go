@@ -35,6 +35,7 @@ var dumpCommand = &command{
 		}
 		show, stop := showProgress(e, *asJSON)
 		defer stop()
+		src.show = show
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
@@ -53,7 +54,7 @@ var dumpCommand = &command{
 	},
 }
 
-// showProgress is how a dump shows how far it is, on stderr: a bar or lines, or
+// showProgress is how a command shows how far it is, on stderr: a bar or lines, or
 // JSON, and at SIGUSR1 a line.
 func showProgress(e *env, asJSON bool) (_ progress.Renderer, stop func()) {
 	line := progress.Lines(func(line string) { fmt.Fprintln(e.stderr, line) })

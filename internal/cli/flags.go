@@ -87,6 +87,7 @@ type source struct {
 	coredumpDir  string
 	partial      bool
 	verbose      bool
+	show         progress.Renderer // of a decompression; nil: as stderr is
 }
 
 func (f *flags) source() *source {
@@ -109,13 +110,17 @@ func (f *flags) partial(s *source) {
 
 // open opens the core with those flags.
 func (s *source) open(e *env, core string) (*session.Session, error) {
+	show := s.show
+	if show == nil {
+		show = progress.ForFile(e.stderr)
+	}
 	opened, err := session.Open(e.ctx, session.Options{
 		Core:        core,
 		Exe:         s.exe,
 		DebugDirs:   s.debugDirs,
 		Sysroot:     s.sysroot,
 		RAM:         s.ram,
-		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: progress.ForFile(e.stderr)},
+		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: show},
 		CoredumpDir: s.coredumpDir,
 		Log:         logger(e, s.verbose),
 	})

@@ -148,14 +148,16 @@ const (
 	isDifferent = "different"
 	isUnequal   = "identical where both have memory, which is not everywhere"
 	isIdentical = "identical"
+	isPartial   = "all of it can be read, but the guest had more memory"
 	isWhole     = "whole"
 )
 
 func (v *verification) judge(partial bool) {
-	damaged, unequal := false, false
+	damaged, unequal, absent := false, false, false
 	for _, f := range v.Files {
 		damaged = damaged || f.Unreadable != nil || len(f.Lost) > 0 || len(f.Problems) > 0
 		unequal = unequal || len(f.Only) > 0
+		absent = absent || len(f.Absent) > 0
 	}
 	switch {
 	case v.Differ != nil:
@@ -166,6 +168,8 @@ func (v *verification) judge(partial bool) {
 		v.Verdict, v.OK = isUnequal, partial
 	case len(v.Files) == 2:
 		v.Verdict, v.OK = isIdentical, true
+	case absent:
+		v.Verdict, v.OK = isPartial, true
 	default:
 		v.Verdict, v.OK = isWhole, true
 	}

@@ -11,6 +11,7 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/dumpfile"
 	"guestcore/internal/guest"
+	"guestcore/internal/inferior/core"
 	"guestcore/internal/progress"
 	"guestcore/internal/verify"
 )
@@ -29,6 +30,9 @@ var verifyCommand = &command{
 		if done, err := f.parse(e, args, 1, 2); done || err != nil {
 			return err
 		}
+		show, end := showProgress(e, *asJSON)
+		defer end()
+		src.show = show
 		var subjects []*subject
 		for _, path := range f.args {
 			s, err := src.subject(e, path)
@@ -39,7 +43,7 @@ var verifyCommand = &command{
 			subjects = append(subjects, s)
 		}
 		var meter progress.Meter
-		stop := progress.Show(&meter, progress.ForFile(e.stderr))
+		stop := progress.Show(&meter, show)
 		defer stop()
 		v, err := newVerification(e.ctx, subjects, only, src.partial, &meter)
 		if err != nil {
@@ -87,7 +91,8 @@ type subject struct {
 func (s *source) subject(e *env, path string) (*subject, error) {
 	f, err := dumpfile.Open(path)
 	if errors.Is(err, dumpfile.ErrNotDump) || errors.Is(err, fs.ErrNotExist) { // as coredump:PID is not
-		return s.coreSubject(e, path)
+		found, err := s.coreSubject(e, path)
+		return found, neither(path, err)
 	}
 	if err != nil {
 		return nil, err
@@ -98,24 +103,36 @@ func (s *source) subject(e *env, path string) (*subject, error) {
 	}, nil
 }
 
+// neither is the error of a file that is no dump, and could not be opened as a
+// core.
+func neither(path string, err error) error {
+	switch {
+	case errors.Is(err, core.ErrGuestDump):
+		return fmt.Errorf("%s: is a dump, but none that can be read here: decompress it first; ELF and kdump-compressed dumps can be", path)
+	case errors.Is(err, core.ErrNotCore):
+		return fmt.Errorf("neither a dump of a guest nor a core: %w", err)
+	}
+	return err
+}
+
 func (s *source) coreSubject(e *env, path string) (*subject, error) {
-	core, err := s.open(e, path)
+	opened, err := s.open(e, path)
 	if err != nil {
 		return nil, err
 	}
-	vm, err := core.VM()
+	vm, err := opened.VM()
 	if err != nil {
-		core.Close()
+		opened.Close()
 		return nil, err
 	}
 	m, err := vm.Guest("")
 	if err != nil {
-		core.Close()
+		opened.Close()
 		return nil, err
 	}
 	source, absent := verify.OfMachine(path, m)
 	return &subject{
 		Source: source, format: fmt.Sprintf("core of QEMU, %s guest", m.Arch), absent: absent,
-		warnings: slices.Concat(core.Warnings, m.Warnings), close: core.Close,
+		warnings: slices.Concat(opened.Warnings, m.Warnings), close: opened.Close,
 	}, nil
 }

@@ -61,7 +61,7 @@ func TestVerify(t *testing.T) {
 		{"less", []string{whole, half}, false, isUnequal, 0x3000, []string{"only here, not compared: 0x100000-0x102000", "--partial accepts that"}},
 		{"less, accepted", []string{"--partial", whole, half}, true, isUnequal, 0x3000, nil},
 		{"less, not asked for", []string{"--range", "0-0x100000", whole, half}, true, isIdentical, 0x3000, nil},
-		{"labelled", []string{labelled}, true, isWhole, 0x3000, []string{"absent: 0x100000-0x102000 is not in the source"}},
+		{"labelled", []string{labelled}, true, isPartial, 0x3000, []string{"absent: 0x100000-0x102000 is not in the source"}},
 		{"cut", []string{short}, false, isDamaged, 0x3800, []string{"lost: 0x100800-0x102000 is behind the end", short + " is damaged"}},
 		{"cut, equal else", []string{short, whole}, false, isDamaged, 0x3800, nil},
 	} {

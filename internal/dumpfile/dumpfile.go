@@ -37,9 +37,8 @@ type File struct {
 	Format string // for people
 	Size   int64  // of the file, bytes
 
-	Class   elf.Class
-	Order   binary.ByteOrder
-	Machine elf.Machine // EM_NONE: the file does not say
+	Class elf.Class
+	Order binary.ByteOrder
 
 	// Block is the unit, in bytes, that the file holds memory in, padded with
 	// zeros where the guest has less; 1 if it holds any number of bytes.
@@ -50,13 +49,11 @@ type File struct {
 	// file itself says.
 	Absent []guest.Missing
 	// Lost is the memory that the file should hold and is cut short of.
-	Lost  []guest.Missing
-	Notes []Note
+	Lost []guest.Missing
 	// Problems are what else is wrong with the file.
 	Problems []string
-	// Image says where in the file the memory is, nil if it is compressed.
-	Image *guest.Image
 
+	notes []note
 	memory
 	close func() error
 }
@@ -130,29 +127,20 @@ func beginning(path string) ([]byte, int64, error) {
 // Close closes the file.
 func (f *File) Close() error { return f.close() }
 
-// Note returns the first note of that name.
-func (f *File) Note(name string) (Note, bool) {
-	for _, n := range f.Notes {
-		if n.Name == name {
-			return n, true
+// note returns the first note of that name, an empty one if there is none.
+func (f *File) note(name string) note {
+	for _, n := range f.notes {
+		if n.name == name {
+			return n
 		}
 	}
-	return Note{}, false
-}
-
-// Memory is how much memory the file holds, bytes.
-func (f *File) Memory() uint64 {
-	var n uint64
-	for _, r := range f.Ranges {
-		n += r.Size
-	}
-	return n
+	return note{}
 }
 
 // readNotes takes the file's notes.
 func (f *File) readNotes(raw []byte) {
 	var err error
-	if f.Notes, err = parseNotes(f.Order, raw); err != nil {
+	if f.notes, err = parseNotes(f.Order, raw); err != nil {
 		f.Problems = append(f.Problems, fmt.Sprintf("the notes are damaged: %v", err))
 	}
 }

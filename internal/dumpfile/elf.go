@@ -33,17 +33,17 @@ func openELF(path string) (*File, error) {
 func newELF(v *vmcorefile.File) (*File, error) {
 	f := &File{
 		Format: fmt.Sprintf("ELF, %s", machineName(v.Class, v.Order, v.Machine)),
-		Class:  v.Class, Order: v.Order, Machine: v.Machine, Block: 1, close: v.Close,
+		Class:  v.Class, Order: v.Order, Block: 1, close: v.Close,
 	}
 	f.readNotes(v.Notes)
-	if ofProcess(f.Notes) {
+	if ofProcess(f.notes) {
 		return nil, ErrProcess
 	}
 	im, err := v.Image()
 	if err != nil {
 		return nil, err
 	}
-	f.Image, f.memory = &im.Image, &im.Image
+	f.memory = &im.Image
 	for _, e := range im.Map.Extents() {
 		x := guest.Missing{Addr: e.Addr, Size: e.Size}
 		switch e.Kind {
@@ -88,8 +88,7 @@ func machineName(class elf.Class, order binary.ByteOrder, machine elf.Machine) s
 // lines ABSENT=0x40000000-0x40001000 REASON.
 func (f *File) labelled() []guest.Missing {
 	var out []guest.Missing
-	note, _ := f.Note("GUESTCORE")
-	for line := range strings.Lines(string(note.Desc)) {
+	for line := range strings.Lines(string(f.note("GUESTCORE").desc)) {
 		value, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "ABSENT=")
 		if !ok {
 			continue

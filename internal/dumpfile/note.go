@@ -5,17 +5,17 @@ import (
 	"fmt"
 )
 
-// Note is an ELF note.
-type Note struct {
-	Name string
-	Type uint32
-	Desc []byte
+// note is an ELF note.
+type note struct {
+	name string
+	typ  uint32
+	desc []byte
 }
 
 // parseNotes cuts notes apart: three words, then name and descriptor, both
 // padded to four bytes in either class. It returns those before an error.
-func parseNotes(order binary.ByteOrder, raw []byte) ([]Note, error) {
-	var notes []Note
+func parseNotes(order binary.ByteOrder, raw []byte) ([]note, error) {
+	var notes []note
 	for at := 0; at < len(raw); {
 		rest := raw[at:]
 		if len(rest) < 12 {
@@ -30,7 +30,7 @@ func parseNotes(order binary.ByteOrder, raw []byte) ([]Note, error) {
 		if n := len(name); n > 0 && name[n-1] == 0 { // VirtualBox writes no NUL
 			name = name[:n-1]
 		}
-		notes = append(notes, Note{string(name), order.Uint32(rest[8:]), rest[desc : desc+descSize]})
+		notes = append(notes, note{string(name), order.Uint32(rest[8:]), rest[desc : desc+descSize]})
 		at += int(min((desc+descSize+3)&^3, uint64(len(rest))))
 	}
 	return notes, nil
@@ -45,9 +45,9 @@ const (
 )
 
 // ofProcess reports whether notes are those of a process's core.
-func ofProcess(notes []Note) bool {
+func ofProcess(notes []note) bool {
 	for _, n := range notes {
-		if n.Name == "CORE" && (n.Type == ntPRPSINFO || n.Type == ntAUXV || n.Type == ntFILE) {
+		if n.name == "CORE" && (n.typ == ntPRPSINFO || n.typ == ntAUXV || n.typ == ntFILE) {
 			return true
 		}
 	}

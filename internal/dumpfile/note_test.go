@@ -9,8 +9,8 @@ func TestParseNotes(t *testing.T) {
 	raw := []byte("\x05\x00\x00\x00\x03\x00\x00\x00\x07\x00\x00\x00NONE\x00\x00\x00\x00abc\x00" +
 		"\x06\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00VBCORE\x00\x00z")
 	notes, err := parseNotes(binary.LittleEndian, raw) // the padding behind the last may be missing
-	if err != nil || len(notes) != 2 || notes[0].Name != "NONE" || notes[0].Type != 7 || string(notes[0].Desc) != "abc" ||
-		notes[1].Name != "VBCORE" || string(notes[1].Desc) != "z" {
+	if err != nil || len(notes) != 2 || notes[0].name != "NONE" || notes[0].typ != 7 || string(notes[0].desc) != "abc" ||
+		notes[1].name != "VBCORE" || string(notes[1].desc) != "z" {
 		t.Errorf("%+v, %v", notes, err)
 	}
 	for n := 1; n < len(raw); n++ {
@@ -34,7 +34,7 @@ func FuzzNotes(f *testing.F) {
 			notes, err := parseNotes(order, raw)
 			n := 0
 			for _, x := range notes {
-				n += 12 + len(x.Name) + len(x.Desc)
+				n += 12 + len(x.name) + len(x.desc)
 			}
 			if n > len(raw) || err == nil && len(raw) > 0 && len(notes) == 0 {
 				t.Errorf("%d notes of %d bytes in %d, %v", len(notes), n, len(raw), err)

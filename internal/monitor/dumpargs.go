@@ -40,7 +40,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	a := &DumpArgs{}
 	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
-	fs.IntVar(&a.r.Level, "level", 0, "how hard a compressed format compresses, `N` from 1, fast")
+	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")
 	fs.Var(&a.r.Output.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
 	fs.Var(&a.r.Output.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
@@ -123,7 +123,9 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		if !letter.given {
 			continue
 		}
-		if r.Format != "" && r.Format != letter.format {
+		if f, err := formats.Find(r.Format); err != nil {
+			return err
+		} else if r.Format != "" && f.Name() != letter.format {
 			return fmt.Errorf("%s is the format %s, and %s is asked for too: leave one out", letter.name, letter.format, r.Format)
 		}
 		r.Format = letter.format

@@ -11,8 +11,10 @@ type DumpResult struct {
 	Size      int64    `json:"size"`             // of the file
 	Memory    int64    `json:"memory"`           // of the guest, in it
 	Copied    int64    `json:"copied"`           // of the file's size
+	Direct    int64    `json:"direct"`           // of these, written around the page cache
 	Reflinked int64    `json:"reflinked"`
-	Holes     int64    `json:"holes"`
+	Holes     int64    `json:"holes"` // zeros that are not stored
+	Zeros     int64    `json:"zeros"` // zeros that are
 	Seconds   float64  `json:"seconds"`
 	Absent    []Absent `json:"absent"`
 	Remarks   []string `json:"remarks,omitempty"`
@@ -31,7 +33,7 @@ func newDumpResult(d *dumping) DumpResult {
 	s := d.summary
 	r := DumpResult{
 		Path: s.Path, Format: s.Format, Arch: d.arch, Size: s.Size, Memory: s.Memory,
-		Copied: s.Copied, Reflinked: s.Reflinked, Holes: s.Holes, Seconds: s.Elapsed.Seconds(),
+		Copied: s.Copied, Direct: s.Direct, Reflinked: s.Reflinked, Holes: s.Holes, Zeros: s.Zeros, Seconds: s.Elapsed.Seconds(),
 		Absent: []Absent{}, Remarks: s.Remarks, Warnings: d.warnings,
 	}
 	if w := d.request.Window; !w.IsZero() {

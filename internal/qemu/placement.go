@@ -58,7 +58,7 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 			return fmt.Errorf("--ram %s: %w", b.Name, err)
 		}
 		if uint64(st.Size()) < b.UsedLength {
-			return fmt.Errorf("--ram %s: %s has %#x bytes, the block %#x", b.Name, file.Name(), st.Size(), b.UsedLength)
+			return fmt.Errorf("--ram %s: %s has %#x bytes, the block %#x: name the file that QEMU mapped for it", b.Name, file.Name(), st.Size(), b.UsedLength)
 		}
 		vm.files = append(vm.files, file)
 	}

@@ -57,13 +57,6 @@ func Forms(t testing.TB) []rig.Form {
 	return need(t, forms, err)
 }
 
-// PythonGDB is the path of a gdb with Python.
-func PythonGDB(t testing.TB) string {
-	t.Helper()
-	path, err := rig.PythonGDB()
-	return need(t, path, err)
-}
-
 // MinimalGDB is the path of a gdb without Python.
 func MinimalGDB(t testing.TB) string {
 	t.Helper()

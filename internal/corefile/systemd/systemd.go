@@ -74,7 +74,7 @@ func Newest(dir, what string, wanted func(Core) bool) (Core, error) {
 	if i := slices.IndexFunc(cores, wanted); i >= 0 {
 		return cores[i], nil
 	}
-	return Core{}, fmt.Errorf("none of the %d cores in %s is of %s: \"coredumpctl list\" tells which were stored; %w", len(cores), dir, what, ErrNone)
+	return Core{}, none(len(cores), dir, what)
 }
 
 // ByPID returns the core of the process with that id. There can be several,
@@ -90,7 +90,7 @@ func ByPID(dir string, pid int) (Core, error) {
 	case 1:
 		return cores[0], nil
 	case 0:
-		return Core{}, fmt.Errorf("none of the %d cores in %s is of pid %d: \"coredumpctl list\" tells which were stored; %w", all, dir, pid, ErrNone)
+		return Core{}, none(all, dir, fmt.Sprintf("pid %d", pid))
 	}
 	var paths []string
 	for _, c := range cores {
@@ -101,6 +101,15 @@ func ByPID(dir string, pid int) (Core, error) {
 
 // ErrNone is that no core was found.
 var ErrNone = errors.New("cores above ExternalSizeMax= in coredump.conf(5) are not, and old ones are deleted")
+
+// none is the error for what is not among n cores.
+func none(n int, dir, what string) error {
+	among := fmt.Sprintf("none of the %d cores in %s is of %s", n, dir, what)
+	if n == 0 {
+		among = fmt.Sprintf("there are no cores in %s", dir)
+	}
+	return fmt.Errorf("%s: \"coredumpctl list\" tells which were stored; %w", among, ErrNone)
+}
 
 // parse takes a file name apart:
 //

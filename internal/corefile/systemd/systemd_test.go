@@ -71,6 +71,10 @@ func TestFind(t *testing.T) {
 	if _, err := Newest(dir, "QEMU", func(Core) bool { return false }); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "is of QEMU") {
 		t.Errorf("none: %v", err)
 	}
+	empty := t.TempDir()
+	if _, err := ByPID(empty, 13); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "there are no cores in "+empty) {
+		t.Errorf("no core at all: %v", err)
+	}
 	if _, err := Newest(filepath.Join(dir, "none"), "QEMU", kvm); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "--coredump-dir") {
 		t.Errorf("no folder: %v", err)
 	}
