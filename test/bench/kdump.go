@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -111,6 +112,11 @@ func (b *bench) threads(ctx context.Context, all []*packing, command ...string) 
 	}
 	theirs := &packing{command: command}
 	ended, err := theirs.run(ctx, b.dir, time.Duration(patience*slowest*float64(time.Second)))
+	if err != nil && ctx.Err() == nil { // it cannot always end its threads: "libgcc_s.so.1 must be installed for pthread_exit to work"
+		lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+		b.add("  makedumpfile with --num-threads 2, once", "failed: "+lines[len(lines)-1], "not compared", false)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
