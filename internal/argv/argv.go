@@ -64,9 +64,14 @@ func written(fl *flag.Flag) string {
 	return "--" + fl.Name
 }
 
+// names are the flags that can be mistyped: single letters are like anything.
 func names(fs *flag.FlagSet) []string {
 	var names []string
-	fs.VisitAll(func(fl *flag.Flag) { names = append(names, fl.Name) })
+	fs.VisitAll(func(fl *flag.Flag) {
+		if len(fl.Name) > 1 {
+			names = append(names, fl.Name)
+		}
+	})
 	return names
 }
 

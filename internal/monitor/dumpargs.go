@@ -32,6 +32,7 @@ const DumpUsage = "FILE [ARCH] [BEGIN LENGTH]"
 type DumpArgs struct {
 	r             DumpRequest
 	begin, length quantity
+	skipZero      bool
 	hmp           struct{ zlib, lzo, snappy, raw, paging, windows bool }
 }
 
@@ -43,6 +44,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")
 	fs.Var(&a.r.Output.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
+	fs.BoolVar(&a.skipZero, "skip-zero", false, "store no pages of zeros, as the kdump formats never do: --sparse always")
 	fs.Var(&a.r.Output.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
 	fs.BoolVar(&a.r.Output.Sync, "fsync", false, "end when the disk holds the file and its name")
 	fs.BoolVar(&a.r.Output.KeepPartial, "keep-partial", false, "keep what was written when the rest could not be")
@@ -66,6 +68,12 @@ func (a *DumpArgs) Request(words []string) (DumpRequest, error) {
 	}
 	if err := a.format(&r); err != nil {
 		return DumpRequest{}, err
+	}
+	if a.skipZero {
+		if r.Output.Sparse == dump.SparseNever {
+			return DumpRequest{}, errors.New("--skip-zero and --sparse never exclude each other: leave one out")
+		}
+		r.Output.Sparse = dump.SparseAlways
 	}
 	var err error
 	r.Window, err = window(a.begin, a.length)
