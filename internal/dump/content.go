@@ -36,7 +36,8 @@ func (c *Content) Memory() int64 {
 
 // MissingError refuses a dump because the source lacks guest memory.
 type MissingError struct {
-	Absent []guest.Missing
+	Absent  []guest.Missing
+	Nothing bool // the source has none at all
 }
 
 // maxNamed is how many absent ranges a message names.
@@ -54,8 +55,11 @@ func (e *MissingError) Error() string {
 	if more := len(e.Absent) - maxNamed; more > 0 {
 		ranges = append(ranges, fmt.Sprintf("and %d more ranges", more))
 	}
-	return fmt.Sprintf("the source lacks %d bytes of guest memory (%s): --partial writes the rest and labels what is absent",
-		n, strings.Join(ranges, "; "))
+	if e.Nothing {
+		return fmt.Sprintf("the source has no guest memory to write, all %s are absent (%s)", Bytes(int64(n)), strings.Join(ranges, "; "))
+	}
+	return fmt.Sprintf("the source lacks %s of guest memory (%s): --partial writes the rest and labels what is absent",
+		Bytes(int64(n)), strings.Join(ranges, "; "))
 }
 
 // Select says which memory of m a dump holds: what is in o.Window. Memory that
@@ -82,7 +86,7 @@ func Select(m *guest.Machine, o Options) (*Content, error) {
 	}
 	switch {
 	case len(c.Absent) > 0 && (!o.Partial || len(c.Ranges) == 0):
-		return nil, &MissingError{c.Absent}
+		return nil, &MissingError{Absent: c.Absent, Nothing: len(c.Ranges) == 0}
 	case len(c.Ranges) == 0 && !o.Window.IsZero():
 		return nil, fmt.Errorf("the guest has no memory in %v, it has some in %s", o.Window, someOf(m.Image.Ranges))
 	case len(c.Ranges) == 0:

@@ -80,7 +80,7 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	content, remarks := dropROM(content)
 	pages, content := newPages(content, size)
 	if pages.count == 0 {
-		return nil, &dump.MissingError{Absent: content.Absent}
+		return nil, &dump.MissingError{Absent: content.Absent, Nothing: true}
 	}
 	notes := note.Of(m, content, o.Creator)
 	l := newLayout(m.Arch.Class, size, pages, int64(len(notes.Bytes)))

@@ -105,10 +105,19 @@ func TestAbsentMemoryIsRefused(t *testing.T) {
 	if !errors.As(err, &missing) {
 		t.Fatalf("Plan: %v, want a MissingError", err)
 	}
-	for _, want := range []string{"16384 bytes", "0x4000-0x5000 is behind the end of the core", "0x10000-0x12000 is not in the source", "--partial"} {
+	for _, want := range []string{"16.0 KiB", "0x4000-0x5000 is behind the end of the core", "0x10000-0x12000 is not in the source", "--partial"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
+	}
+}
+
+// A source with no guest memory at all is not told to take the rest.
+func TestNothingIsRefused(t *testing.T) {
+	m := dumptest.Machine(t, t.TempDir(), guestArch(t, "X86_64"), dumptest.Part{Addr: 0x4000, Size: 0x1000, Kind: dumptest.Lost})
+	_, err := Format{}.Plan(m, dump.Options{Partial: true})
+	if err == nil || !strings.Contains(err.Error(), "all 4.0 KiB are absent") || strings.Contains(err.Error(), "--partial") {
+		t.Errorf("Plan: %v", err)
 	}
 }
 
