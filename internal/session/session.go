@@ -146,22 +146,27 @@ func (s *Session) CheckQEMU() error {
 	if strings.Contains(filepath.Base(s.ExePath), "qemu") {
 		return nil
 	}
-	if s.Exe != nil {
-		if _, err := s.Exe.Lookup(qemu.WantedSymbols[0]); err == nil {
-			return nil
-		}
+	if s.exeNamesGuest() {
+		return nil
 	}
 	_, err := s.VM()
 	return err
 }
 
+// exeNamesGuest reports whether the executable has the one symbol that matters.
+func (s *Session) exeNamesGuest() bool {
+	if s.Exe == nil {
+		return false
+	}
+	_, err := s.Exe.Lookup(qemu.WantedSymbols[0])
+	return err == nil
+}
+
 // WantSymbols lists the symbols that gdb is asked for: none if the executable
 // has the one that matters.
 func (s *Session) WantSymbols() []string {
-	if s.Exe != nil {
-		if _, err := s.Exe.Lookup(qemu.WantedSymbols[0]); err == nil {
-			return nil
-		}
+	if s.exeNamesGuest() {
+		return nil
 	}
 	return qemu.WantedSymbols
 }
