@@ -19,8 +19,9 @@ import (
 type Machine struct {
 	Arch  arch.Guest
 	Image *Image
-	// CPUs is the number of virtual processors, 0 when it is not known.
-	CPUs int
+	// CPUs are the virtual processors in the order of their numbers, nil when
+	// they are not known.
+	CPUs []CPU
 	// VMCoreInfo is the guest kernel's VMCOREINFO ELF note, header included,
 	// nil when it has none.
 	VMCoreInfo []byte

@@ -90,8 +90,8 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
-	if cpus, err := vm.cpus(); err == nil {
-		m.CPUs = len(cpus)
+	if cpus, err := vm.guestCPUs(); err == nil {
+		m.CPUs = cpus
 	}
 	m.Missing = vm.missing()
 	m.Warnings = append(m.Warnings, vm.notes...)

@@ -84,6 +84,7 @@ type VM struct {
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
+	cpuLayout  func() (cpuLayout, error)
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -99,6 +100,7 @@ func Open(src Source) (*VM, error) {
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
+	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}

@@ -54,8 +54,8 @@ func TestEveryRelease(t *testing.T) {
 				if d := cmp.Diff(want, m.Image.Ranges); d != "" {
 					t.Errorf("ranges (-want +got):\n%s", d)
 				}
-				if m.CPUs != fakeCPUs {
-					t.Errorf("%d processors", m.CPUs)
+				if len(m.CPUs) != fakeCPUs {
+					t.Errorf("%d processors", len(m.CPUs))
 				}
 				if len(m.Missing) != 0 || len(m.Warnings) != 0 {
 					t.Errorf("missing %v, warnings %q", m.Missing, m.Warnings)

@@ -105,7 +105,7 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 		},
 	}
 	j.head = l.encode(header{
-		arch: m.Arch, cpus: m.CPUs, flag: f.method.flag, info: info, physBase: physBase(m.Arch, info, content), notes: notes,
+		arch: m.Arch, cpus: len(m.CPUs), flag: f.method.flag, info: info, physBase: physBase(m.Arch, info, content), notes: notes,
 	})
 	return j, nil
 }

@@ -129,7 +129,7 @@ func TestEveryArch(t *testing.T) {
 		for _, m := range methods {
 			t.Run(g.Name+" "+m.name, func(t *testing.T) {
 				machine := dumptest.Machine(t, t.TempDir(), g, pc...)
-				machine.CPUs = 3
+				machine.CPUs = make([]guest.CPU, 3)
 				machine.VMCoreInfo = note.Append(nil, g.Order, "VMCOREINFO", 0, []byte(kernelInfo))
 				f, _ := write(t, machine, "kdump-"+m.name, dump.Options{Creator: "guestcore test"})
 				check(t, f, []kdumpfile.Range{{Addr: 0, End: 0xa0000}, {Addr: 0xc0000, End: 0x2f1000}}, pc)

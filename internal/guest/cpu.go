@@ -1,0 +1,26 @@
+package guest
+
+import "guestcore/internal/arch"
+
+// CPU is a virtual processor.
+type CPU struct {
+	Index int // the hypervisor's number of it, from 0
+	// State is its registers, nil when Trust is Unknown.
+	State arch.State
+	Trust Trust
+	// Reason says why Trust is not Valid, for the user.
+	Reason string
+}
+
+// Trust says how far the registers of a CPU can be relied on.
+type Trust int
+
+const (
+	Unknown Trust = iota // they could not be read
+	Stale                // an earlier state: the guest ran on with registers elsewhere, in the host's kernel
+	Valid                // what the guest had when it was stopped
+)
+
+func (t Trust) String() string {
+	return [...]string{"unknown", "stale", "valid"}[t]
+}
