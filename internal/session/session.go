@@ -1,5 +1,5 @@
-// Package session puts the parts together: from a core file to the process in
-// it, from there to QEMU's executable and debug information, and from both to
+// Package session puts the parts together: from a core file, or the id of a
+// process, to the process, from there to QEMU's executable and debug information, and from both to
 // the virtual machine. It is the one place that knows them all.
 //
 // It neither prints nor parses commands: packages cli and monitor do, above.
@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
@@ -26,7 +27,8 @@ import (
 // Options say what to open. The zero value of each field but Core is its
 // default.
 type Options struct {
-	Core      string            // a file, plain or compressed, or coredump:[PID]
+	Core      string            // a file, plain or compressed, coredump:[PID], or pid:PID for a process that lives
+	NoStop    bool              // leaves such a process running
 	Exe       string            // QEMU's executable; "": the one the core names
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
@@ -51,6 +53,9 @@ type Session struct {
 	Notes []string
 
 	opts     Options
+	what     string                        // the source is: "core", "process"
+	exeLink  string                        // to the executable, whatever became of its name; "": there is none
+	resumed  func() time.Duration          // lets the process run again; nil: it was not stopped
 	corefile string                        // path of the core
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
@@ -77,14 +82,11 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 }
 
 func (s *Session) open(ctx context.Context) error {
-	p, err := s.openCore(ctx)
+	p, err := s.openSource(ctx)
 	if err != nil {
 		return err
 	}
 	s.Process, s.held = p, p.Held
-	if want, have := p.Truncated(); have < want {
-		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
-	}
 	s.ExePath = executablePath(p)
 	if err := s.openExe(); err != nil {
 		return err
@@ -97,6 +99,19 @@ func (s *Session) open(ctx context.Context) error {
 		s.ram[block] = f
 	}
 	return nil
+}
+
+// What is the kind of the source: "core" or "process".
+func (s *Session) What() string { return s.what }
+
+// Resume lets a process run again that was stopped to be read, and returns how
+// long it was; 0 for a source that needed no stopping. What is read from it
+// after that may have changed meanwhile.
+func (s *Session) Resume() time.Duration {
+	if s.resumed == nil {
+		return 0
+	}
+	return s.resumed()
 }
 
 // Close closes all that the session opened. It may be called twice.

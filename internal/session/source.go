@@ -3,19 +3,75 @@ package session
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"guestcore/internal/corefile"
 	"guestcore/internal/corefile/systemd"
+	"guestcore/internal/inferior"
 	"guestcore/internal/inferior/core"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/qemu"
 )
 
-// kept is what a source begins with that is one of systemd-coredump's cores:
-// coredump: is the newest of QEMU, coredump:PID that of a process.
-const kept = "coredump:"
+// What a source begins with that is no file: one of systemd-coredump's cores,
+// coredump: the newest of QEMU and coredump:PID that of a process, or a
+// process that lives.
+const (
+	kept    = "coredump:"
+	running = "pid:"
+)
+
+// PID names a process as a source.
+func PID(pid int) string { return running + strconv.Itoa(pid) }
+
+// source is what a session can be opened on.
+type source interface {
+	inferior.Process
+	// Held reads a mapped file as far as the source itself has it.
+	Held(path string) io.ReaderAt
+}
+
+// openSource opens what the options name.
+func (s *Session) openSource(ctx context.Context) (source, error) {
+	if pid, ok := strings.CutPrefix(s.opts.Core, running); ok {
+		return s.openPID(pid)
+	}
+	p, err := s.openCore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.what = "core"
+	if want, have := p.Truncated(); have < want {
+		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
+	}
+	return p, nil
+}
+
+// openPID opens a process of this machine.
+func (s *Session) openPID(text string) (source, error) {
+	pid, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || pid == 0 {
+		return nil, fmt.Errorf("%s%s: %q is no process id: write %sPID, or ./%s%s for a file of that name", running, text, text, running, running, text)
+	}
+	p, err := live.Open(int(pid), live.Options{NoStop: s.opts.NoStop, Log: s.opts.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.what, s.exeLink = "process", fmt.Sprintf("/proc/%d/exe", pid)
+	if !s.opts.NoStop {
+		s.resumed = func() time.Duration {
+			if err := p.Resume(); err != nil {
+				s.warn("the process was not let go: %v", err)
+			}
+			return p.Paused()
+		}
+	}
+	return p, nil
+}
 
 // openCore opens the core, decompressed if need be.
 func (s *Session) openCore(ctx context.Context) (*core.Process, error) {
