@@ -15,11 +15,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
 	"guestcore/internal/inferior"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
 	"guestcore/internal/qemu"
 )
@@ -55,7 +55,7 @@ type Session struct {
 	opts     Options
 	what     string                        // the source is: "core", "process"
 	exeLink  string                        // to the executable, whatever became of its name; "": there is none
-	resumed  func() time.Duration          // lets the process run again; nil: it was not stopped
+	live     *live.Process                 // the source, if it is a process that lives
 	corefile string                        // path of the core
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
@@ -98,21 +98,11 @@ func (s *Session) open(ctx context.Context) error {
 		}
 		s.ram[block] = f
 	}
-	return nil
+	return s.stopLive()
 }
 
 // What is the kind of the source: "core" or "process".
 func (s *Session) What() string { return s.what }
-
-// Resume lets a process run again that was stopped to be read, and returns how
-// long it was; 0 for a source that needed no stopping. What is read from it
-// after that may have changed meanwhile.
-func (s *Session) Resume() time.Duration {
-	if s.resumed == nil {
-		return 0
-	}
-	return s.resumed()
-}
 
 // Close closes all that the session opened. It may be called twice.
 func (s *Session) Close() error {

@@ -57,20 +57,40 @@ func (s *Session) openPID(text string) (source, error) {
 	if err != nil || pid == 0 {
 		return nil, fmt.Errorf("%s%s: %q is no process id: write %sPID, or ./%s%s for a file of that name", running, text, text, running, running, text)
 	}
-	p, err := live.Open(int(pid), live.Options{NoStop: s.opts.NoStop, Log: s.opts.Log})
+	p, err := live.Open(int(pid), s.opts.Log)
 	if err != nil {
 		return nil, err
 	}
 	s.what, s.exeLink = "process", fmt.Sprintf("/proc/%d/exe", pid)
-	if !s.opts.NoStop {
-		s.resumed = func() time.Duration {
-			if err := p.Resume(); err != nil {
-				s.warn("the process was not let go: %v", err)
-			}
-			return p.Paused()
+	s.live = p
+	return p, nil
+}
+
+// stopLive stops a process that lives, as late as can be: once all is read
+// that does not change.
+func (s *Session) stopLive() error {
+	if s.live == nil || s.opts.NoStop {
+		return nil
+	}
+	if s.Exe != nil {
+		for _, name := range qemu.WantedSymbols { // reads the symbol table
+			s.Exe.Lookup(name)
 		}
 	}
-	return p, nil
+	return s.live.Stop()
+}
+
+// Resume lets a process run again that was stopped to be read, and returns how
+// long it was; 0 for a source that needed no stopping. What is read from it
+// after that may have changed meanwhile.
+func (s *Session) Resume() time.Duration {
+	if s.live == nil {
+		return 0
+	}
+	if err := s.live.Resume(); err != nil {
+		s.warn("the process was not let go: %v", err)
+	}
+	return s.live.Paused()
 }
 
 // openCore opens the core, decompressed if need be.

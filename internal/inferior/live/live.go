@@ -28,14 +28,6 @@ import (
 	"guestcore/internal/inferior"
 )
 
-// Options say how to open a process. The zero value stops it.
-type Options struct {
-	// NoStop leaves the process running, for one whose guest is stopped
-	// already. Its threads then have no registers.
-	NoStop bool
-	Log    *slog.Logger // nil: silent
-}
-
 // Process is a process on this machine. It may be read by several goroutines.
 type Process struct {
 	pid  int
@@ -61,42 +53,50 @@ var (
 	_ inferior.Opener   = (*Process)(nil)
 )
 
-// Open stops the process of that id and reads what it is made of. It runs
-// again once it is closed.
-func Open(pid int, opt Options) (_ *Process, err error) {
-	p := &Process{pid: pid, dir: fmt.Sprintf("/proc/%d", pid), log: opt.Log, mapped: map[string]*os.File{}}
+// Open opens the process of that id, which runs on: see [Process.Stop]. log may
+// be nil.
+func Open(pid int, log *slog.Logger) (_ *Process, err error) {
+	p := &Process{pid: pid, dir: fmt.Sprintf("/proc/%d", pid), log: log, mapped: map[string]*os.File{}}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	if p.mem, err = os.Open(filepath.Join(p.dir, "mem")); err != nil {
 		return nil, p.explain(err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.Close())
-		}
-	}()
+	p.files = []*os.File{p.mem}
+	if err := p.look(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// look reads what the process is made of.
+func (p *Process) look() (err error) {
 	if p.host, err = hostOf(filepath.Join(p.dir, "exe")); err != nil {
-		return nil, p.explain(err)
+		return p.explain(err)
 	}
 	if p.auxv, err = os.ReadFile(filepath.Join(p.dir, "auxv")); err != nil {
-		return nil, p.explain(err)
-	}
-	if !opt.NoStop {
-		if p.stop, err = stopAll(pid, p.host, p.log); err != nil {
-			return nil, p.explain(err)
-		}
+		return p.explain(err)
 	}
 	if err := p.readThreads(); err != nil {
-		return nil, p.explain(err)
+		return p.explain(err)
 	}
 	if p.maps, err = readMaps(p.dir); err != nil {
-		return nil, p.explain(err)
+		return p.explain(err)
 	}
 	if len(p.maps) == 0 {
-		return nil, fmt.Errorf("process %d has no memory: it is a kernel thread, or has ended", pid)
+		return fmt.Errorf("process %d has no memory: it is a kernel thread, or has ended", p.pid)
 	}
-	return p, p.mapMemory()
+	return p.mapMemory()
+}
+
+// Stop stops the process. It runs again after [Process.Resume], or once it is
+// closed. What was asked of the process before may be out of date.
+func (p *Process) Stop() (err error) {
+	if p.stop, err = stopAll(p.pid, p.host, p.log); err != nil {
+		return p.explain(err)
+	}
+	return p.look()
 }
 
 // explain says of an error what the user can do.
@@ -126,6 +126,7 @@ func (p *Process) readThreads() error {
 	if err != nil {
 		return err
 	}
+	p.threads = nil
 	for _, tid := range tids {
 		t := inferior.Thread{TID: tid}
 		if name, err := os.ReadFile(filepath.Join(p.dir, "task", strconv.Itoa(tid), "comm")); err == nil {
@@ -188,14 +189,10 @@ func (p *Process) Close() error {
 		errs = append(errs, f.Close())
 		delete(p.mapped, path)
 	}
-	if len(p.files) == 0 && p.mem != nil {
-		p.files = []*os.File{p.mem}
-	}
 	for _, f := range p.files {
-		if err := f.Close(); !errors.Is(err, os.ErrClosed) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, f.Close())
 	}
+	p.files = nil
 	return errors.Join(errs...)
 }
 

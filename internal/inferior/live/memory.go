@@ -22,8 +22,11 @@ func (p *Process) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return p.mapp
 func (p *Process) Backing() []*os.File { return p.files }
 
 func (p *Process) mapMemory() error {
+	for _, f := range p.files[1:] { // those of an earlier look
+		f.Close()
+	}
+	p.files = p.files[:1]
 	p.mappings = &extent.Map[addr.HVA, addr.FileOff]{}
-	p.files = []*os.File{p.mem}
 	pages, err := os.Open(filepath.Join(p.dir, "pagemap"))
 	if err != nil {
 		p.log.Debug("which memory was never touched is not known", "reason", err)
