@@ -65,7 +65,8 @@ func goOpenCore(core, exe *C.char) C.int64_t {
 //export goOpenPID
 func goOpenPID(pid C.int) C.int64_t {
 	return call(func() (int64, error) {
-		return 0, errors.New("not yet") // TODO: session.Options{PID: int(pid)}
+		h, err := capi.Open(session.Options{Core: session.PID(int(pid))})
+		return int64(h), err
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,6 +58,8 @@ func (s *Server) openInferior(ctx context.Context, i inferior) (*session.Session
 		}
 		defer h.file.Close()
 		return s.open(ctx, h.path())
+	case i.connection == "native" && i.pid > 0: // gdb has stopped it
+		return session.Open(ctx, session.Options{Core: session.PID(i.pid), NoStop: true, Log: s.log})
 	case strings.HasSuffix(i.connection, "remote"):
 		return nil, nil
 	}
@@ -110,5 +111,3 @@ func currentInferior(text string) (inferior, error) {
 	}
 	return i, nil
 }
-
-var _ = os.Stdout
