@@ -1,15 +1,39 @@
 /* The functions of guestcore.h: they keep each thread's error and call Go, which knows no NULL. */
 #include "guestcore.h"
 
-#include <stdio.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "_cgo_export.h"
 
-static _Thread_local char last_error[4096];
+/*
+ * Each thread's error lies on the heap. A _Thread_local array would take part
+ * in the library's static TLS, of which a program that loads it late, as gdb
+ * does, has only some hundred bytes.
+ */
+static pthread_key_t last_error;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+	pthread_key_create(&last_error, free);
+}
 
 void guestcore_set_error(const char *text)
 {
-	snprintf(last_error, sizeof last_error, "%s", text);
+	pthread_once(&once, make_key);
+	free(pthread_getspecific(last_error));
+	pthread_setspecific(last_error, strdup(text));
+}
+
+const char *guestcore_error(void)
+{
+	const char *text;
+
+	pthread_once(&once, make_key);
+	text = pthread_getspecific(last_error);
+	return text != NULL ? text : "";
 }
 
 int guestcore_call_progress(void *function, uint64_t done, uint64_t total, void *data)
@@ -17,17 +41,18 @@ int guestcore_call_progress(void *function, uint64_t done, uint64_t total, void 
 	return ((guestcore_progress *)function)(done, total, data);
 }
 
-const char *guestcore_error(void)
+static char version[128];
+static pthread_once_t version_once = PTHREAD_ONCE_INIT;
+
+static void make_version(void)
 {
-	return last_error;
+	goVersion(version, sizeof version);
 }
 
 const char *guestcore_version(void)
 {
-	static _Thread_local char text[128];
-
-	goVersion(text, sizeof text);
-	return text;
+	pthread_once(&version_once, make_version);
+	return version;
 }
 
 guestcore_t guestcore_open_core(const char *core, const char *executable)
