@@ -13,7 +13,10 @@ import (
 var readers = []struct {
 	suffix string
 	read   func(vm *VM, env *cvalue.Object) (arch.State, error)
-}{}
+}{
+	{"-s390x-cpu", s390xState},
+	{"-powerpc64-cpu", ppc64State},
+}
 
 // guestCPUs reads the registers of all vCPUs, in the order of their numbers.
 func (vm *VM) guestCPUs() ([]guest.CPU, error) {
