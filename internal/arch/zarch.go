@@ -57,11 +57,3 @@ func register128(name string, v [2]uint64) Register {
 	b := binary.LittleEndian.AppendUint64(nil, v[1])
 	return Register{name, binary.LittleEndian.AppendUint64(b, v[0])}
 }
-
-func register64(name string, v uint64) Register {
-	return Register{name, binary.LittleEndian.AppendUint64(nil, v)}
-}
-
-func register32(name string, v uint32) Register {
-	return Register{name, binary.LittleEndian.AppendUint32(nil, v)}
-}

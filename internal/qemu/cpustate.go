@@ -14,8 +14,10 @@ var readers = []struct {
 	suffix string
 	read   func(vm *VM, env *cvalue.Object) (arch.State, error)
 }{
-	{"-s390x-cpu", s390xState},
-	{"-powerpc64-cpu", ppc64State},
+	{"-arm-cpu", readARM},
+	{"-riscv-cpu", readRISCV},
+	{"-s390x-cpu", readS390X},
+	{"-powerpc64-cpu", readPPC64},
 }
 
 // guestCPUs reads the registers of all vCPUs, in the order of their numbers.

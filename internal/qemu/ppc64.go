@@ -22,8 +22,8 @@ const (
 	hid0HILEPower9 = 1 << (63 - 4)
 )
 
-// ppc64State reads CPUPPCState (target/ppc/cpu.h).
-func ppc64State(_ *VM, env *cvalue.Object) (arch.State, error) {
+// readPPC64 reads CPUPPCState (target/ppc/cpu.h).
+func readPPC64(_ *VM, env *cvalue.Object) (arch.State, error) {
 	s := &arch.PPC64{
 		NIP: env.Uint64("nip"), MSR: env.Uint64("msr"), CTR: env.Uint64("ctr"), LR: env.Uint64("lr"),
 		XER:    ppcXER(env),
@@ -32,18 +32,15 @@ func ppc64State(_ *VM, env *cvalue.Object) (arch.State, error) {
 		VRSAVE: uint32(env.Uint64(spr(sprVRSAVE))),
 		SPEAcc: env.Uint64("spe_acc"), SPEFSCR: env.Uint32("spe_fscr"),
 	}
-	for i := range s.GPR {
-		s.GPR[i] = env.Uint64(fmt.Sprintf("gpr[%d]", i))
+	copy(s.GPR[:], env.Uints("gpr"))
+	for _, field := range env.Uints("crf") {
+		s.CR = s.CR<<4 | uint32(field)&15
 	}
-	for i := range 8 {
-		s.CR = s.CR<<4 | env.Uint32(fmt.Sprintf("crf[%d]", i))&15
+	if env.Has("avr") {
+		readOldVSR(s, env)
+	} else {
+		readVSR(s, env)
 	}
-	if env.Has("vscr_sat") { // 4.0 took the bit for saturation out of vscr
-		if hi, lo := env.Uint128("vscr_sat"); hi|lo != 0 {
-			s.VSCR |= 1
-		}
-	}
-	readVSR(s, env)
 	return s, env.Err()
 }
 
@@ -59,20 +56,28 @@ func ppcXER(env *cvalue.Object) uint64 {
 	return xer
 }
 
-// readVSR reads the vector-scalar registers. Each is one number of 128 bits in
-// the host's byte order, doubleword 0 the higher half. Up to 3.1 they are in
-// three arrays: fpr has doublewords 0 of the first 32, vsr their doublewords 1,
-// avr the rest.
+// readVSR reads the vector-scalar registers, since 4.0. Each is one number of
+// 128 bits in the host's byte order, doubleword 0 the higher half. The bit of
+// VSCR for saturation has a member of its own.
 func readVSR(s *arch.PPC64, env *cvalue.Object) {
-	if !env.Has("avr") {
-		for i := range s.VSR {
-			s.VSR[i][0], s.VSR[i][1] = env.Uint128(fmt.Sprintf("vsr[%d]", i))
+	for i := range s.VSR {
+		s.VSR[i][0], s.VSR[i][1] = env.Uint128(fmt.Sprintf("vsr[%d]", i))
+	}
+	if hi, lo := env.Uint128("vscr_sat"); hi|lo != 0 {
+		s.VSCR |= 1
+	}
+}
+
+// readOldVSR reads them up to 3.1, from three arrays: fpr has doublewords 0 of
+// the first 32, vsr their doublewords 1, avr the rest.
+func readOldVSR(s *arch.PPC64, env *cvalue.Object) {
+	low := env.Uints("vsr")
+	for i, v := range env.Uints("fpr") {
+		if i < 32 && i < len(low) {
+			s.VSR[i] = [2]uint64{v, low[i]}
 		}
-		return
 	}
 	for i := range 32 {
-		s.VSR[i][0] = env.Uint64(fmt.Sprintf("fpr[%d]", i))
-		s.VSR[i][1] = env.Uint64(fmt.Sprintf("vsr[%d]", i))
 		s.VSR[i+32][0], s.VSR[i+32][1] = env.Uint128(fmt.Sprintf("avr[%d]", i))
 	}
 }
