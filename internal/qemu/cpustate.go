@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"strings"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/cvalue"
@@ -20,6 +21,21 @@ var readers = []struct {
 	{"-powerpc64-cpu", readPPC64},
 }
 
+// state reads the registers of a vCPU.
+func (vm *VM) state(c vcpu) (arch.State, error) {
+	for _, r := range readers {
+		if !strings.HasSuffix(c.Type, r.suffix) {
+			continue
+		}
+		env, err := vm.env(c)
+		if err != nil {
+			return nil, err
+		}
+		return r.read(vm, env)
+	}
+	return nil, fmt.Errorf("nothing reads the registers of a %s", c.Type)
+}
+
 // guestCPUs reads the registers of all vCPUs, in the order of their numbers.
 func (vm *VM) guestCPUs() ([]guest.CPU, error) {
 	cpus, err := vm.cpus()
@@ -27,8 +43,11 @@ func (vm *VM) guestCPUs() ([]guest.CPU, error) {
 		return nil, fmt.Errorf("vCPUs: %w", err)
 	}
 	out := make([]guest.CPU, len(cpus))
-	for i := range out {
-		out[i] = guest.CPU{Index: i, Reason: "not read"}
+	for i, c := range cpus {
+		out[i] = guest.CPU{Index: i, Trust: guest.Valid}
+		if out[i].State, err = vm.state(c); err != nil {
+			out[i] = guest.CPU{Index: i, Reason: err.Error()}
+		}
 	}
 	return out, nil
 }

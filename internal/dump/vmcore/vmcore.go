@@ -52,7 +52,7 @@ func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 		return nil, err
 	}
 	if l.class != m.Arch.Class {
-		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s, as QEMU itself writes it", m.Arch))
+		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s", m.Arch))
 	}
 	head, err := l.encode(notes.Bytes)
 	if err != nil {
