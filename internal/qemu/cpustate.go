@@ -17,6 +17,8 @@ var readers = []struct {
 }{
 	{"-arm-cpu", readARM},
 	{"-riscv-cpu", readRISCV},
+	{"-s390x-cpu", readS390X},
+	{"-powerpc64-cpu", readPPC64},
 }
 
 // state reads the registers of a vCPU.

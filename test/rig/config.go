@@ -14,6 +14,9 @@ type Config struct {
 	// Bare starts no Linux: the guest is stopped before its first instruction.
 	Bare bool
 
+	// Program is what the guest runs in place of Linux.
+	Program *Program
+
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
 }
