@@ -14,6 +14,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/guest/mapping"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
@@ -101,7 +102,7 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	d, err := m.plan(r, out)
+	d, err := m.plan(ctx, r, out)
 	if err != nil {
 		return DumpResult{}, err
 	}
@@ -118,7 +119,7 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 
 // plan makes all of a dump but the file. It prints the table of RAM ranges and
 // the warnings.
-func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
+func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dumping, error) {
 	if m.last.active() {
 		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
 	}
@@ -141,6 +142,13 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	}
 	printRows(out, rows)
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	if r.Paging {
+		var more []string
+		if r.Mappings, more, err = mapping.Of(ctx, machine); err != nil {
+			return nil, err
+		}
+		warnings = append(warnings, more...)
+	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
