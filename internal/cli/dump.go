@@ -10,6 +10,7 @@ import (
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
+	"guestcore/internal/version"
 )
 
 var dumpCommand = &command{
@@ -41,7 +42,7 @@ var dumpCommand = &command{
 			return err
 		}
 		defer s.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		m := &monitor.Monitor{Session: s, Creator: version.String(), Log: logger(e, src.verbose)}
 		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard

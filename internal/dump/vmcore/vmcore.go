@@ -45,7 +45,7 @@ func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes := note.Of(m, content, o.Creator)
+	notes := note.Of(m, content, o)
 	remarks := notes.Remarks
 	l, err := newLayout(m.Arch, content.Ranges, int64(len(notes.Bytes)), o.Align)
 	if err != nil {
