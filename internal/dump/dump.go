@@ -31,6 +31,9 @@ type Options struct {
 	// Partial writes what the source holds and labels the rest, where a
 	// source that lacks memory is otherwise refused with [*MissingError].
 	Partial bool
+	// StaleRegisters writes registers of processors that ran on with newer
+	// ones, too.
+	StaleRegisters bool
 	// Window limits the dump to a range of addresses.
 	Window Window
 	// Mappings are where the processors have memory mapped, for formats that

@@ -61,24 +61,38 @@ func detachFlag(fs *flag.FlagSet) *bool {
 	return detach
 }
 
-func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+// ParseDump reads the arguments of dump-guest-memory.
+func ParseDump(args []string) (DumpRequest, error) {
+	r, detach, err := parseDump(args)
+	if err == nil && detach {
+		err = errors.New("--detach is for gdb, which goes on with other commands: leave it out")
+	}
+	return r, err
+}
+
+func parseDump(args []string) (r DumpRequest, detach bool, err error) {
 	fs := argv.New(dumpCommand.name)
-	dumpArgs, detach := NewDumpArgs(fs), detachFlag(fs)
+	dumpArgs, detached := NewDumpArgs(fs), detachFlag(fs)
 	words, err := argv.Parse(fs, args, `"help dump-guest-memory" lists the flags`)
+	if err != nil {
+		return r, false, err
+	}
+	r, err = dumpArgs.Request(words)
+	return r, *detached, err
+}
+
+func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+	r, detach, err := parseDump(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return helpCommand.run(m, ctx, []string{dumpCommand.name}, out)
 	}
 	if err != nil {
 		return err
 	}
-	r, err := dumpArgs.Request(words)
-	if err != nil {
-		return err
-	}
 	if r.File == "-" {
 		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
 	}
-	if *detach {
+	if detach {
 		return m.Detach(ctx, r, out)
 	}
 	_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
