@@ -84,8 +84,8 @@ func PPC64Program(little bool) Program {
 	data := pattern(order, size/8)
 	put := func(at int, v uint64) { order.PutUint64(data[at:], v) }
 	put(fpscr, 0x9f8c0002) // results of an instruction, rounding to +infinity, no exception enabled
-	put(general+3*8, 1<<63|0x1111)
-	put(general+4*8, 1<<63|0x2222) // the sum overflows and carries
+	put(general+3*8, 1<<63|0x80001111)
+	put(general+4*8, 1<<63|0x80002222) // the sum overflows and carries, in 32 bits too
 	put(others, 0x2000007f)        // XER: CA, count of bytes
 	put(others+4*8, 0x12345678)    // CR
 	// VSCR is the lowest word of a vector: NJ and SAT.
