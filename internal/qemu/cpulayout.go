@@ -107,8 +107,7 @@ func (vm *VM) env(c vcpu) (*cvalue.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := vm.cpuSpace(l).At(c.Addr+addr.HVA(l.Env), l.EnvType)
-	return o, o.Err()
+	return vm.cpuObject(l, c.Addr+addr.HVA(l.Env), l.EnvType)
 }
 
 // cpuState is the CPUState of a vCPU: thread_id, cpu_index, halted,
@@ -118,13 +117,13 @@ func (vm *VM) cpuState(c vcpu) (*cvalue.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := vm.cpuSpace(l).At(c.Addr, "CPUState")
-	return o, o.Err()
+	return vm.cpuObject(l, c.Addr, "CPUState")
 }
 
-// cpuSpace is the process's memory seen with the layout of vCPUs.
-func (vm *VM) cpuSpace(l cpuLayout) *cvalue.Space {
+// cpuObject is a structure of a vCPU's.
+func (vm *VM) cpuObject(l cpuLayout, a addr.HVA, typ string) (*cvalue.Object, error) {
 	space := *vm.space
 	space.Layouts = l.Layouts
-	return &space
+	o := space.At(a, typ)
+	return o, o.Err()
 }
