@@ -142,6 +142,35 @@ func (o *Object) Ulong(path string) uint64 {
 	return 0
 }
 
+// Uint reads an unsigned member of 1, 2, 4 or 8 bytes, whichever the layout
+// says: a type whose size depends on how the program was built.
+func (o *Object) Uint(path string) uint64 {
+	f, ok := o.field(path, 0)
+	if !ok {
+		return 0
+	}
+	p := make([]byte, 8)
+	switch f.Size {
+	case 1, 2, 4, 8:
+	default:
+		o.err = fmt.Errorf("struct %s: %s has %d bytes, which is no integer", o.typ.Name, path, f.Size)
+		return 0
+	}
+	b := o.bytes(path, f.Size)
+	if b == nil {
+		return 0
+	}
+	if o.space.Order == binary.BigEndian {
+		copy(p[8-len(b):], b)
+		return binary.BigEndian.Uint64(p)
+	}
+	copy(p, b)
+	return binary.LittleEndian.Uint64(p)
+}
+
+// Bytes reads a member of size bytes as it lies in memory; nil on error.
+func (o *Object) Bytes(path string, size uint64) []byte { return o.bytes(path, size) }
+
 // Pointer reads a pointer.
 func (o *Object) Pointer(path string) addr.HVA { return addr.HVA(o.Ulong(path)) }
 

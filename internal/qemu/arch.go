@@ -1,7 +1,9 @@
 package qemu
 
 import (
+	"debug/elf"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +20,7 @@ type target struct {
 }
 
 var targets = []target{
-	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false},
 	{"-i386-cpu", "", []string{"386"}, false},
 	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}, true},
 	{"-s390x-cpu", "", []string{"s390"}, false},
@@ -71,12 +73,21 @@ func (vm *VM) target(cpuType string) (target, bool) {
 // autoArch chooses among a target's architectures. Where they differ in byte
 // order, the guest kernel's vmcoreinfo note tells which one it is.
 func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, err error) {
-	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
+	if g, err = arch.GuestByName(t.archs[0]); err != nil {
 		return g, "", err
 	}
+	if g.Machine == elf.EM_386 {
+		return vm.x86Class(g), "", nil
+	}
+	if len(t.archs) == 1 {
+		return g, "", nil
+	}
 	other, err := arch.GuestByName(t.archs[1])
-	if err != nil || other.Order == g.Order {
+	if err != nil {
 		return g, "", err
+	}
+	if other.Order == g.Order {
+		return vm.x86Arch(g, other), "", nil
 	}
 	note, err := vm.vmcoreinfo()
 	switch {
@@ -88,4 +99,27 @@ func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, 
 		return g, fmt.Sprintf("no vmcoreinfo note tells the guest's byte order, %s is assumed: name %s if that is wrong", g, other), nil
 	}
 	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(t.archs, " or "))
+}
+
+// x86Arch chooses between 64 and 32 bits as QEMU does (target/i386/arch_dump.c):
+// a guest whose first vCPU is not in long mode has 32 bits.
+func (vm *VM) x86Arch(wide, narrow arch.Guest) arch.Guest {
+	cpus, err := vm.cpus()
+	if err != nil {
+		return wide
+	}
+	if first, ok := vm.guestCPU(0, cpus[0]).State.(*arch.X86); ok && !first.LongMode() {
+		return vm.x86Class(narrow)
+	}
+	return wide
+}
+
+// x86Class gives a guest of 32 bits an ELF64 file, as QEMU does, if its memory
+// goes beyond the addresses that have 32: where a ROM ends at 4 GiB it does.
+func (vm *VM) x86Class(g arch.Guest) arch.Guest {
+	rows, err := vm.Rows()
+	if err == nil && slices.ContainsFunc(rows, func(r Row) bool { return r.End > math.MaxUint32 }) {
+		g.Class = elf.ELFCLASS64
+	}
+	return g
 }
