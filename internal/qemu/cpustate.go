@@ -19,6 +19,25 @@ var readers = []struct {
 }{
 	{"-x86_64-cpu", readX86},
 	{"-i386-cpu", readX86},
+	{"-arm-cpu", readARM},
+	{"-riscv-cpu", readRISCV},
+	{"-s390x-cpu", readS390X},
+	{"-powerpc64-cpu", readPPC64},
+}
+
+// state reads the registers of a vCPU as they lie in its structure.
+func (vm *VM) state(c vcpu) (arch.State, error) {
+	for _, r := range readers {
+		if !strings.HasSuffix(c.Type, r.suffix) {
+			continue
+		}
+		env, err := vm.env(c)
+		if err != nil {
+			return nil, err
+		}
+		return r.read(vm, env)
+	}
+	return nil, fmt.Errorf("nothing reads the registers of a %s", c.Type)
 }
 
 // CPUs reads the registers of all vCPUs, in the order of their numbers. What
@@ -66,23 +85,13 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 		g.Index = i
 		return fail(err)
 	}
-	env, err := vm.env(c)
-	if err != nil {
+	if g.State, err = vm.state(c); err != nil {
 		return fail(err)
 	}
-	for _, r := range readers {
-		if !strings.HasSuffix(c.Type, r.suffix) {
-			continue
+	if s, ok := g.State.(*arch.X86); ok && doing.mayExecute() && vm.accelerator() == "tcg" {
+		if s.RFLAGS, err = vm.x86Flags(c); err != nil {
+			g.Reason += fmt.Sprintf("; its arithmetic flags are not known: %v", err)
 		}
-		if g.State, err = r.read(vm, env); err != nil {
-			return fail(err)
-		}
-		if s, ok := g.State.(*arch.X86); ok && doing.mayExecute() && vm.isTCG() {
-			if s.RFLAGS, err = vm.x86Flags(env); err != nil {
-				g.Reason += fmt.Sprintf("; its arithmetic flags are not known: %v", err)
-			}
-		}
-		return g
 	}
-	return fail(fmt.Errorf("the registers of vCPUs of type %s are not read", c.Type))
+	return g
 }

@@ -83,5 +83,3 @@ func (vm *VM) accelerator() string {
 	}
 	return name
 }
-
-func (vm *VM) isTCG() bool { return vm.accelerator() == "tcg" }

@@ -23,19 +23,12 @@ func readX86(vm *VM, env *cvalue.Object) (arch.State, error) {
 		IDT:    x86Segment(env, "idt"),
 		EFER:   env.Uint64("efer"),
 	}
-	s.Wide = env.Has("regs[15]")
-	for i := range s.Regs {
-		if i < 8 || s.Wide {
-			s.Regs[i] = env.Uint(fmt.Sprintf("regs[%d]", i))
-		}
-	}
+	copy(s.Regs[:], env.Uints("regs")) // 8, 16, and since 11.0 32 of them
+	copy(s.CR[:], env.Uints("cr"))
 	for i := range s.Segs {
 		s.Segs[i] = x86Segment(env, fmt.Sprintf("segs[%d]", i))
 	}
-	for i := range s.CR {
-		s.CR[i] = env.Uint(fmt.Sprintf("cr[%d]", i))
-	}
-	if s.Wide {
+	if s.Wide = env.Has("regs[8]"); s.Wide {
 		s.KernelGSBase = env.Uint64("kernelgsbase")
 	}
 	x86Rest(env, s)
@@ -69,9 +62,7 @@ func x86Rest(env *cvalue.Object, s *arch.X86) {
 	}
 	if has("dr[7]") {
 		s.DR = &[8]uint64{}
-		for i := range s.DR {
-			s.DR[i] = env.Uint(fmt.Sprintf("dr[%d]", i))
-		}
+		copy(s.DR[:], env.Uints("dr"))
 	}
 	if has("star", "lstar", "cstar", "fmask") {
 		s.Syscall = &arch.X86Syscall{
@@ -98,13 +89,13 @@ func (vm *VM) x86FPU(env *cvalue.Object) *arch.X86FPU {
 		MXCSR:   env.Uint32("mxcsr"),
 	}
 	first := 0
-	if vm.isTCG() {
+	if vm.accelerator() == "tcg" {
 		first = top
 	}
+	for i, empty := range env.Uints("fptags") {
+		f.Tags |= uint8(^empty&1) << i
+	}
 	for i := range f.ST {
-		if env.Uint8(fmt.Sprintf("fptags[%d]", i)) == 0 {
-			f.Tags |= 1 << i
-		}
 		st := env.Bytes(fmt.Sprintf("fpregs[%d]", (first+i)&7), 16) // floatx80: uint64_t, uint16_t
 		if st == nil {
 			return nil

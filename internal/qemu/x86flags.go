@@ -5,8 +5,6 @@ import (
 	"maps"
 	"math/bits"
 	"slices"
-
-	"guestcore/internal/cvalue"
 )
 
 // TCG computes x86's arithmetic flags when somebody asks. While a vCPU
@@ -37,7 +35,11 @@ type lazyFlags struct {
 }
 
 // x86Flags adds to RFLAGS the flags that an executing vCPU keeps elsewhere.
-func (vm *VM) x86Flags(env *cvalue.Object) (uint64, error) {
+func (vm *VM) x86Flags(c vcpu) (uint64, error) {
+	env, err := vm.env(c)
+	if err != nil {
+		return 0, err
+	}
 	eflags := env.Uint("eflags")
 	number := env.Uint32("cc_op")
 	f := lazyFlags{dst: env.Uint("cc_dst"), src: env.Uint("cc_src"), src2: env.Uint("cc_src2")}

@@ -79,6 +79,15 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// PagingDump is QEMU's own dump with paging=true, of a guest with Config.Paging.
+func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
+
+// PagingWindowDump is QEMU's own dump with paging=true of one of Config.Windows.
+func (f *Fixture) PagingWindowDump(w Window) string { return filepath.Join(f.Dir, "paging-"+w.file()) }
+
+// TLB is what HMP info tlb printed, of a guest with Config.Paging.
+func (f *Fixture) TLB() string { return filepath.Join(f.Dir, tlb) }
+
 // WindowDump is QEMU's own dump of one of Config.Windows.
 func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
 
@@ -89,7 +98,7 @@ func key(qemu QEMU, config Config) (string, error) {
 		return "", err
 	}
 	release, root := "", []byte(nil)
-	if !config.Bare {
+	if !config.Bare && config.Program == nil {
 		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
@@ -102,8 +111,14 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Windows != nil {
 		all = fmt.Append(all, config.Windows)
 	}
+	if config.Paging || config.NoVMCoreInfo {
+		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
+	}
+	if config.Program != nil {
+		all = fmt.Appendf(all, " %x", sha256.Sum256(config.Program.Image))
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
