@@ -14,6 +14,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
@@ -102,7 +103,7 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	d, err := m.plan(ctx, r, out)
+	d, err := m.plan(ctx, r, out, show)
 	if err != nil {
 		return DumpResult{}, err
 	}
@@ -113,13 +114,13 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if d.err != nil {
 		return DumpResult{}, d.err
 	}
-	fmt.Fprintln(out, d.summary)
+	d.report(out)
 	return newDumpResult(d), nil
 }
 
 // plan makes all of a dump but the file. It prints the table of RAM ranges and
-// the warnings.
-func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dumping, error) {
+// the warnings; show tells of the search for what kernel the guest runs.
+func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (*dumping, error) {
 	if m.last.active() {
 		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
 	}
@@ -132,11 +133,11 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 	if err != nil {
 		return nil, err
 	}
-	machine, err := vm.Guest(r.Arch)
+	rows, err := vm.Rows()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := vm.Rows()
+	machine, err := m.Session.Guest(ctx, r.Arch, show)
 	if err != nil {
 		return nil, err
 	}
@@ -144,13 +145,16 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
 	if r.Paging {
 		var more []string
-		if r.Mappings, more, err = mapping.Of(ctx, machine); err != nil {
+		if r.Mappings, more, err = mapping.Of(ctx, machine, r.StaleRegisters); err != nil {
 			return nil, err
 		}
 		warnings = append(warnings, more...)
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
+	}
+	if k := machine.Kernel; k.NoteAddr != nil {
+		fmt.Fprintf(out, "note: VMCOREINFO was %s\n", k.Note)
 	}
 	format, err := formats.Find(r.Format)
 	if err != nil {
@@ -164,6 +168,11 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 	}
 	m.last = newDumping(r, job)
 	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	file := m.last.request.File
+	if r.To != nil {
+		file = "FILE"
+	}
+	m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
 	return m.last, nil
 }
 
