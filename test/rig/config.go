@@ -14,6 +14,12 @@ type Config struct {
 	// Bare starts no Linux: the guest is stopped before its first instruction.
 	Bare bool
 
+	// Paging has QEMU also make its dumps, of all memory and of each window, with paging=true.
+	Paging bool
+
+	// NoVMCoreInfo leaves out the device that the guest's kernel hands its VMCOREINFO note to.
+	NoVMCoreInfo bool
+
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
 }
@@ -71,6 +77,23 @@ var (
 		Name:    "windows",
 		Args:    []string{"-machine", "pc", "-m", "256M"},
 		Windows: []Window{{0x1000000, 0x800000}, {0xf800000, 0x1000000}, {0xffff0000, 0x100000}, {0x123457, 0x54321}, {0, 1 << 40}},
+	}
+
+	// Paging is a guest of which QEMU also wrote dumps with paging, and it has no vmcoreinfo device.
+	Paging = Config{
+		Name:         "pc-paging",
+		Args:         []string{"-machine", "pc", "-m", "1G"},
+		Windows:      []Window{{0x1000000, 0x800000}, {0x123457, 0x54321}},
+		Paging:       true,
+		NoVMCoreInfo: true,
+	}
+
+	// Paging5 is Paging with page tables of five levels.
+	Paging5 = Config{
+		Name:         "pc-paging-la57",
+		Args:         []string{"-machine", "pc", "-m", "256M", "-cpu", "qemu64,+la57"},
+		Paging:       true,
+		NoVMCoreInfo: true,
 	}
 
 	// Bare never ran: its RAM is untouched but for what QEMU loads, so the core has next to nothing of it.

@@ -79,6 +79,15 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// PagingDump is QEMU's own dump with paging=true, of a guest with Config.Paging.
+func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
+
+// PagingWindowDump is QEMU's own dump with paging=true of one of Config.Windows.
+func (f *Fixture) PagingWindowDump(w Window) string { return filepath.Join(f.Dir, "paging-"+w.file()) }
+
+// TLB is what HMP info tlb printed, of a guest with Config.Paging.
+func (f *Fixture) TLB() string { return filepath.Join(f.Dir, tlb) }
+
 // WindowDump is QEMU's own dump of one of Config.Windows.
 func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
 
@@ -101,6 +110,9 @@ func key(qemu QEMU, config Config) (string, error) {
 	all := fmt.Appendf(nil, "%d %q %x %q %q %q %x", version, qemu.Exe, id, qemu.Args, config.Args, release, sha256.Sum256(root))
 	if config.Windows != nil {
 		all = fmt.Append(all, config.Windows)
+	}
+	if config.Paging || config.NoVMCoreInfo {
+		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
 	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)

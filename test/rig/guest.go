@@ -15,10 +15,12 @@ const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a 
 
 // Names of what a guest leaves in its folder.
 const (
-	qmpDump   = "qmp.elf"       // QEMU's own dump-guest-memory, paging=false
-	mtree     = "mtree.txt"     // HMP info mtree -f
-	registers = "registers.txt" // HMP info registers -a
-	serial    = "serial.log"    // the guest's console
+	qmpDump    = "qmp.elf"        // QEMU's own dump-guest-memory, paging=false
+	pagingDump = "qmp-paging.elf" // the same, paging=true, if that was asked for
+	mtree      = "mtree.txt"      // HMP info mtree -f
+	tlb        = "tlb.txt"        // HMP info tlb: every page that the first vCPU has mapped
+	registers  = "registers.txt"  // HMP info registers -a
+	serial     = "serial.log"     // the guest's console
 )
 
 // guest is a running QEMU.
@@ -78,9 +80,12 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 // arguments returns QEMU's command line and writes the initrd that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "2",
-		"-device", "vmcoreinfo", "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control",
-		"-serial", "file:" + serial}, qemu.Args...)
+		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
 	args = append(args, config.Args...)
+	args = append(args, "-serial", "file:"+serial)
+	if !config.NoVMCoreInfo {
+		args = append(args, "-device", "vmcoreinfo")
+	}
 	if config.Bare {
 		return args, nil
 	}
@@ -108,7 +113,11 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
 	}
-	for command, file := range map[string]string{"info mtree -f": mtree, "info registers -a": registers} {
+	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
+	if config.Paging {
+		texts["info tlb"] = tlb
+	}
+	for command, file := range texts {
 		text, err := g.qmp.monitor(command)
 		if err != nil {
 			return err
@@ -123,6 +132,16 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	for _, w := range config.Windows {
 		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
 			return err
+		}
+	}
+	if config.Paging {
+		if err := g.dump(ctx, pagingDump, map[string]any{"paging": true}); err != nil {
+			return err
+		}
+		for _, w := range config.Windows {
+			if err := g.dump(ctx, "paging-"+w.file(), map[string]any{"paging": true, "begin": w.Begin, "length": w.Length}); err != nil {
+				return err
+			}
 		}
 	}
 	for _, format := range config.Dumps {
