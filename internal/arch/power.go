@@ -19,6 +19,10 @@ type PPC64 struct {
 	// Of the Signal Processing Engine, which the embedded processors have.
 	SPEAcc  uint64
 	SPEFSCR uint32
+
+	// LittleEndian tells that it takes interrupts little-endian, which is how
+	// its kernel works.
+	LittleEndian bool
 }
 
 // Registers lists the registers, see [State].

@@ -44,6 +44,11 @@ func archOf(state arch.State) string {
 			return "arm-be"
 		}
 		return "arm"
+	case *arch.PPC64:
+		if s.LittleEndian {
+			return "ppc64-le"
+		}
+		return "ppc64-be"
 	}
 	return ""
 }

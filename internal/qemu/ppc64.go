@@ -31,6 +31,7 @@ func readPPC64(_ *VM, env *cvalue.Object) (arch.State, error) {
 		VSCR:   env.Uint32("vscr"),
 		VRSAVE: uint32(env.Uint64(spr(sprVRSAVE))),
 		SPEAcc: env.Uint64("spe_acc"), SPEFSCR: env.Uint32("spe_fscr"),
+		LittleEndian: ppcLittleEndian(env),
 	}
 	copy(s.GPR[:], env.Uints("gpr"))
 	for _, field := range env.Uints("crf") {
@@ -82,18 +83,18 @@ func readOldVSR(s *arch.PPC64, env *cvalue.Object) {
 	}
 }
 
-// ppcLittleEndian reports whether the vCPU takes interrupts little-endian,
-// which is how its kernel works. Where it has a hypervisor mode, HID0 says so,
-// under a hypervisor, which on pseries is QEMU itself, LPCR, and MSR on old
-// ones, which have no such bit in LPCR (ppc_interrupts_little_endian,
-// target/ppc/cpu.h, QEMU 10.0).
-func ppcLittleEndian(env *cvalue.Object) (bool, error) {
-	ile := env.Uint64(spr(sprLPCR))&lpcrILE | env.Uint64("msr")&msrILE
-	if env.Uint64("msr_mask")&msrHV != 0 {
-		ile = env.Uint64(spr(sprHID0)) & hid0HILE
-		if env.Uint64("insns_flags2")&ppcISA300 != 0 {
-			ile = env.Uint64(spr(sprHID0)) & hid0HILEPower9
-		}
+// ppcLittleEndian reports whether the vCPU takes interrupts little-endian. Where
+// it has a hypervisor mode HID0 says so; else, as on pseries, where QEMU itself
+// is the hypervisor, LPCR, and MSR for old ones, whose LPCR has no such bit
+// (ppc_interrupts_little_endian, target/ppc/cpu.h, as QEMU 10.0 dumps; 7.2 asks
+// HID0 on pseries too and takes little-endian guests for big-endian ones).
+func ppcLittleEndian(env *cvalue.Object) bool {
+	if env.Uint64("msr_mask")&msrHV == 0 {
+		return env.Uint64(spr(sprLPCR))&lpcrILE != 0 || env.Uint64("msr")&msrILE != 0
 	}
-	return ile != 0, env.Err()
+	hile := uint64(hid0HILE)
+	if env.Uint64("insns_flags2")&ppcISA300 != 0 {
+		hile = hid0HILEPower9
+	}
+	return env.Uint64(spr(sprHID0))&hile != 0
 }

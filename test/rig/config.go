@@ -14,9 +14,6 @@ type Config struct {
 	// Bare starts no Linux: the guest is stopped before its first instruction.
 	Bare bool
 
-	// Program is what the guest runs in place of Linux.
-	Program *Program
-
 	// Paging has QEMU also make its dumps, of all memory and of each window, with paging=true.
 	Paging bool
 

@@ -98,7 +98,7 @@ func key(qemu QEMU, config Config) (string, error) {
 		return "", err
 	}
 	release, root := "", []byte(nil)
-	if !config.Bare && config.Program == nil {
+	if !config.Bare {
 		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
@@ -116,9 +116,6 @@ func key(qemu QEMU, config Config) (string, error) {
 	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
-	}
-	if config.Program != nil {
-		all = fmt.Appendf(all, " %x", sha256.Sum256(config.Program.Image))
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -83,9 +82,6 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "2",
 		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
 	args = append(args, config.Args...)
-	if p := config.Program; p != nil {
-		return args, os.WriteFile(filepath.Join(dir, p.Name), p.Image, 0o644)
-	}
 	args = append(args, "-serial", "file:"+serial)
 	if !config.NoVMCoreInfo {
 		args = append(args, "-device", "vmcoreinfo")
@@ -109,15 +105,10 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
 func (g *guest) record(ctx context.Context, config Config) error {
-	var err error
-	switch {
-	case config.Program != nil:
-		err = g.awaitEnd(ctx, config.Program.End)
-	case !config.Bare:
-		err = g.awaitMarker(ctx)
-	}
-	if err != nil {
-		return err
+	if !config.Bare {
+		if err := g.awaitMarker(ctx); err != nil {
+			return err
+		}
 	}
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
@@ -188,24 +179,6 @@ func (g *guest) awaitMarker(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("the guest was not up in %v", bootLimit)
 		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-// awaitEnd waits until a vCPU is where a program ends.
-func (g *guest) awaitEnd(ctx context.Context, end string) error {
-	for {
-		text, err := g.qmp.monitor("info registers -a")
-		if err != nil {
-			return err
-		}
-		if strings.Contains(text, end) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the program did not reach %q in %v:\n%s", end, bootLimit, text)
-		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -2,7 +2,7 @@ package rig
 
 import (
 	"encoding/binary"
-	"fmt"
+	"math/bits"
 )
 
 // PPC64Program sets what its dump has notes for. It runs on pseries in the place of the firmware. Little-endian, it asks the
@@ -12,6 +12,7 @@ func PPC64Program(little bool) Program {
 		entry = 0x100
 		main  = 0x1000
 		table = 0x2000
+		done  = 0xff8
 	)
 	image := make([]byte, table)
 	var order interface {
@@ -35,9 +36,7 @@ func PPC64Program(little bool) Program {
 		rfid       = 19<<26 | 18<<1
 		mfmsr5     = 31<<26 | 5<<21 | 83<<1
 	)
-	name := "ppc64-be-program"
 	if little {
-		name = "ppc64-le-program"
 		emit(li(3, 0x31c), li(4, 1), li(5, 4), li(6, 0), li(7, 0), // H_SET_MODE, byte order of interrupts, little
 			17<<26|1<<5|2,                                // sc 1
 			mfmsr5, 24<<26|5<<21|5<<16|1, mtspr(srr1, 5), // MSR.LE
@@ -78,16 +77,15 @@ func PPC64Program(little bool) Program {
 		}
 	}
 	emit(ld(4, 4, 8*4), 31<<26|3<<21|3<<16|4<<11|1<<10|10<<1|1) // addco. r3,r3,r4
-	end := at
-	emit(18 << 26) // b to itself
+	emit(36<<26|3<<21|done, 18<<26)                             // stw r3,done; b to itself
 
 	data := pattern(order, size/8)
 	put := func(at int, v uint64) { order.PutUint64(data[at:], v) }
 	put(fpscr, 0x9f8c0002) // results of an instruction, rounding to +infinity, no exception enabled
-	put(general+3*8, 1<<63|0x1111)
-	put(general+4*8, 1<<63|0x2222) // the sum overflows and carries
-	put(others, 0x2000007f)        // XER: CA, count of bytes
-	put(others+4*8, 0x12345678)    // CR
+	put(general+3*8, 1<<63|0x80001111)
+	put(general+4*8, 1<<63|0x80002222) // the sum overflows and carries, in 32 bits too
+	put(others, 0x2000007f)            // XER: CA, count of bytes
+	put(others+4*8, 0x12345678)        // CR
 	// VSCR is the lowest word of a vector: NJ and SAT.
 	clear(data[vscr : vscr+16])
 	if little {
@@ -95,10 +93,14 @@ func PPC64Program(little bool) Program {
 	} else {
 		order.PutUint32(data[vscr+12:], 0x10001)
 	}
-	return Program{
-		Name: name, Target: "ppc64",
-		Args:  []string{"-machine", "pseries", "-m", "256M", "-bios", name},
-		Image: append(image, data...),
-		End:   fmt.Sprintf("NIP %016x", end),
+	const sum = 0x3333
+	p := Program{
+		Args: []string{"-machine", "pseries", "-m", "256M", "-bios", "program"},
+		File: "program", Image: append(image, data...),
+		Done: done, DoneValue: sum,
 	}
+	if little {
+		p.DoneValue = bits.ReverseBytes32(sum)
+	}
+	return p
 }

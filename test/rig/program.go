@@ -7,19 +7,16 @@ import (
 	"fmt"
 )
 
-// Program is a guest without an operating system: some instructions that give every register a value of its own, and end in
-// a loop of one instruction.
+// Program is a guest without an operating system: some instructions that give every register a value of its own, say so in
+// memory, and end in a loop of one instruction.
 type Program struct {
-	Name   string   // of it and of its file in the fixture
-	Target string   // qemu-system-TARGET runs it
-	Args   []string // the machine, and how it gets the program, whose file is in the working folder
-	Image  []byte
-	End    string // what info registers prints once the loop is reached
-}
+	Args  []string // QEMU's, for the machine; they name File, which is in the working folder
+	File  string
+	Image []byte // what is in File
 
-// Config is the guest as a fixture.
-func (p Program) Config(args ...string) Config {
-	return Config{Name: p.Name, Args: append(p.Args, args...), Program: &p}
+	// The word of guest memory at Done is DoneValue, in the byte order of the emulator's target, once the registers are set.
+	Done      uint64
+	DoneValue uint32
 }
 
 // pattern is a table of n doublewords without two alike, and none that a swap of bytes, words or halves leaves as it is.

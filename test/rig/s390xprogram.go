@@ -3,7 +3,6 @@ package rig
 import (
 	"debug/elf"
 	"encoding/binary"
-	"fmt"
 )
 
 // S390XProgram sets what its dump has notes for but guarded storage, which TCG does not have. The PSW it loads first has
@@ -26,7 +25,8 @@ func S390XProgram() Program {
 		timer   = fpc + 8
 		compare = timer + 8
 		prefix  = compare + 8
-		size    = prefix + 8
+		done    = prefix + 8
+		size    = done + 8
 	)
 	// From here on registers 1 is the table's address; operands are D(R1).
 	rs := func(d int) (byte, byte) { return byte(0x10 | d>>8), byte(d) }
@@ -58,8 +58,9 @@ func S390XProgram() Program {
 	emit(0x9a, 0x0f, hi, lo)  // LAM
 	rsy(0x04, general)        // LMG, overwrites r1
 	emit(0xb9, 0x08, 0, 0x23) // AGR r2,r3 overflows: condition code 3
-	end := at + len(code)
-	emit(0xa7, 0xf4, 0, 0) // J to itself
+	far := (table + done - len(code)) / 2
+	emit(0xc4, 0x0f, 0, 0, byte(far>>8), byte(far)) // STRL r0
+	emit(0xa7, 0xf4, 0, 0)                          // J to itself
 
 	data := pattern(order, size/8)
 	put := func(at int, v ...uint64) {
@@ -87,9 +88,8 @@ func S390XProgram() Program {
 	}
 	image := append(append(code, make([]byte, table-len(code))...), data...)
 	return Program{
-		Name: "s390x-program", Target: "s390x",
-		Args:  []string{"-machine", "s390-ccw-virtio", "-m", "64M", "-kernel", "s390x-program"},
-		Image: kernel(elf.EM_S390, order, at, image),
-		End:   fmt.Sprintf("addr %016x", end),
+		Args: []string{"-machine", "s390-ccw-virtio", "-m", "64M", "-kernel", "program"},
+		File: "program", Image: kernel(elf.EM_S390, order, at, image),
+		Done: at + table + done, DoneValue: order.Uint32(data[general+4:]),
 	}
 }

@@ -45,6 +45,10 @@ func cpuNotes(state arch.State, index int, g arch.Guest) []elfNote {
 		return armNotes(s, index, g.Order)
 	case *arch.RISCV:
 		return riscvNotes(s, index, g)
+	case *arch.S390X:
+		return s390xNotes(s, index)
+	case *arch.PPC64:
+		return ppc64Notes(s, index, g.Order)
 	}
 	return nil
 }
