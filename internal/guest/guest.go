@@ -26,6 +26,8 @@ type Machine struct {
 	// VMCoreInfo is the guest kernel's VMCOREINFO ELF note, header included,
 	// nil when it has none.
 	VMCoreInfo []byte
+	// Kernel is what is known of the guest's kernel, nil if nobody asked.
+	Kernel *Kernel
 	// Other is memory that the guest reads and a dump leaves out, in order of
 	// address: flash, a host device's memory, nonvolatile or unplugged memory.
 	Other []Range
