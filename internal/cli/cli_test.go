@@ -60,7 +60,6 @@ func TestUsage(t *testing.T) {
 		"dump core file 0x1000":            "there is only",
 		"dump core file -d":                "unknown flag -d",
 		"dump -z core file --begin 0":      "--begin comes with --length",
-		"dump -p core file":                "-p needs the registers of the vCPUs",
 		"info":                             "too few arguments: guestcore info [flags] CORE",
 		"version now":                      `too many arguments, "now": guestcore version` + "\n",
 		"help dump info":                   `too many arguments, "info"`,

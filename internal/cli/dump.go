@@ -48,6 +48,9 @@ var dumpCommand = &command{
 			out = io.Discard
 		}
 		res, err := m.Dump(e.ctx, r, out, show)
+		if paused := s.Resume(); paused > 0 {
+			fmt.Fprintf(e.stderr, "guestcore: QEMU was stopped for %.2f s\n", paused.Seconds())
+		}
 		if err != nil || !*asJSON {
 			return err
 		}

@@ -115,7 +115,7 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 	if asJSON {
 		return printJSON(out, announcement{ln.Target(), s.ExePath, s.Process.PID(), len(s.Process.Threads()), s.Warnings})
 	}
-	fmt.Fprintf(out, "guestcore: core of %s, pid %d, %d threads\n", s.ExePath, s.Process.PID(), len(s.Process.Threads()))
+	fmt.Fprintf(out, "guestcore: %s of %s, pid %d, %d threads\n", s.What(), s.ExePath, s.Process.PID(), len(s.Process.Threads()))
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(out, "guestcore: warning: %s\n", warning)
 	}

@@ -1,7 +1,6 @@
 package qemu
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -19,19 +18,22 @@ type cpuLayout struct {
 
 // cpuTarget is how a target's vCPUs are made.
 type cpuTarget struct {
-	suffix string // of the vCPU's QOM type
-	cpu    string // the vCPU's structure: CPUState, then env
-	env    string // the structure of its registers
+	suffix  string // of the vCPU's QOM type
+	cpu     string // the vCPU's structure: CPUState, then env
+	env     string // the structure of its registers
+	first   string // the member that env begins with, in all releases
+	vmstate string // the symbol of its VMState table
+	runs    []run
 }
 
 var cpuTargets = []cpuTarget{
-	{"-x86_64-cpu", "X86CPU", "CPUX86State"},
-	{"-i386-cpu", "X86CPU", "CPUX86State"},
-	{"-arm-cpu", "ARMCPU", "CPUARMState"},
-	{"-s390x-cpu", "S390CPU", "CPUS390XState"},
-	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState"},
-	{"-riscv-cpu", "RISCVCPU", "CPURISCVState"},
-	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState"},
+	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", x86Runs(8)},
+	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", x86Runs(4)},
+	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", nil},
+	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", nil},
+	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", nil},
+	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", nil},
+	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", nil},
 }
 
 func cpuTargetOf(cpuType string) (cpuTarget, error) {
@@ -43,7 +45,8 @@ func cpuTargetOf(cpuType string) (cpuTarget, error) {
 	return cpuTarget{}, fmt.Errorf("%w of vCPUs of type %s", ErrNoLayout, cpuType)
 }
 
-// findCPULayout finds the layout of the machine's vCPUs.
+// findCPULayout finds the layout of the machine's vCPUs: in the debug
+// information, else in QEMU's own VMState tables and the built-in one.
 func (vm *VM) findCPULayout() (cpuLayout, error) {
 	cpus, err := vm.cpus()
 	if err != nil {
@@ -56,7 +59,7 @@ func (vm *VM) findCPULayout() (cpuLayout, error) {
 	if !vm.layout.Table {
 		return vm.debugCPULayout(t)
 	}
-	return vm.tableCPULayout(t, cpus[0])
+	return vm.foundCPULayout(t, cpus[0])
 }
 
 // debugCPULayout is what the debug information says.
@@ -72,79 +75,28 @@ func (vm *VM) debugCPULayout(t cpuTarget) (cpuLayout, error) {
 	return cpuLayout{layout: vm.layout, EnvType: t.env, Env: env.Offset}, nil
 }
 
-// tableCPULayout takes from the built-in table what agrees with the sizes that
-// QOM has of CPUState and the vCPU.
-func (vm *VM) tableCPULayout(t cpuTarget, c vcpu) (cpuLayout, error) {
-	common, ok := vm.isA(c.Addr, "cpu")
-	if !ok {
-		return cpuLayout{}, fmt.Errorf("the vCPU at %#x is of type %s, which is no cpu", uint64(c.Addr), c.Type)
-	}
-	whole, ok := vm.isA(c.Addr, c.Type)
-	if !ok || whole < common {
-		return cpuLayout{}, fmt.Errorf("a vCPU of type %s has %d bytes, a CPUState %d", c.Type, whole, common)
-	}
-	states, err := vm.cpuRecords("CPUState")
+// foundCPULayout puts together what the process itself tells, and what the
+// built-in table has of the release that agrees with that best.
+func (vm *VM) foundCPULayout(t cpuTarget, c vcpu) (cpuLayout, error) {
+	f, err := vm.cpuFacts(t, c)
 	if err != nil {
 		return cpuLayout{}, err
 	}
-	for _, s := range states {
-		if s.Size != common {
-			continue
-		}
-		env, err := vm.envOffset(c, s, common, whole)
-		if err != nil {
-			continue
-		}
-		r, err := vm.envRecord(t, whole-env)
-		if err != nil {
-			return cpuLayout{}, err
-		}
-		table := ctype.MakeTable(r.version, map[string]ctype.Record{"CPUState": s.Record, t.env: r.Record})
-		return cpuLayout{layout{table, r.String(), true}, t.env, env}, nil
-	}
-	return cpuLayout{}, fmt.Errorf("%w of vCPUs: none has a CPUState of %d bytes", ErrNoLayout, common)
-}
-
-// envOffset is where the registers begin in a vCPU of whole bytes: where
-// CPUState.env_ptr points or, since that went in 8.2, behind CPUState.
-func (vm *VM) envOffset(c vcpu, state cpuRecord, common, whole uint64) (uint64, error) {
-	p, ok := state.Members["env_ptr"]
-	if !ok {
-		return common, nil
-	}
-	a, err := vm.space.Pointer(c.Addr + addr.HVA(p.Offset))
+	releases, err := vm.cpuReleases(t)
 	if err != nil {
-		return 0, err
+		return cpuLayout{}, err
 	}
-	off := uint64(a - c.Addr)
-	if off < common || off >= whole {
-		return 0, fmt.Errorf("CPUState.env_ptr of the vCPU at %#x is %#x, outside of it", uint64(c.Addr), uint64(a))
-	}
-	return off, nil
-}
-
-// envRecord is the structure of registers of which the vCPU's object goes on
-// to tail bytes from where it begins.
-func (vm *VM) envRecord(t cpuTarget, tail uint64) (cpuRecord, error) {
-	ends, err := vm.cpuRecords(t.cpu)
+	state, err := f.state(releases)
 	if err != nil {
-		return cpuRecord{}, err
+		return cpuLayout{}, err
 	}
-	envs, err := vm.cpuRecords(t.env)
+	env, err := f.registers(releases)
 	if err != nil {
-		return cpuRecord{}, err
+		return cpuLayout{}, err
 	}
-	for _, e := range ends {
-		if e.Size-e.Members["env"].Offset != tail {
-			continue
-		}
-		for _, r := range envs {
-			if compareVersions(r.version, e.version) <= 0 {
-				return r, nil
-			}
-		}
-	}
-	return cpuRecord{}, fmt.Errorf("%w of vCPUs: no %s has %d bytes from its env on", ErrNoLayout, t.cpu, tail)
+	vm.notes = append(vm.notes, f.notes...)
+	table := ctype.MakeTable(f.name, map[string]ctype.Record{"CPUState": state, t.env: env})
+	return cpuLayout{layout{table, f.name, true}, t.env, f.env}, nil
 }
 
 // env is the registers of a vCPU, with the members as QEMU's source names
@@ -168,10 +120,8 @@ func (vm *VM) cpuState(c vcpu) (*cvalue.Object, error) {
 	return vm.cpuObject(l, c.Addr, "CPUState")
 }
 
+// cpuObject is a structure of a vCPU's.
 func (vm *VM) cpuObject(l cpuLayout, a addr.HVA, typ string) (*cvalue.Object, error) {
-	if a == 0 {
-		return nil, errors.New("no vCPU")
-	}
 	space := *vm.space
 	space.Layouts = l.Layouts
 	o := space.At(a, typ)

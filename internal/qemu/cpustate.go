@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"fmt"
+	"strings"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/cvalue"
@@ -13,7 +14,27 @@ import (
 var readers = []struct {
 	suffix string
 	read   func(vm *VM, env *cvalue.Object) (arch.State, error)
-}{}
+}{
+	{"-arm-cpu", readARM},
+	{"-riscv-cpu", readRISCV},
+	{"-s390x-cpu", readS390X},
+	{"-powerpc64-cpu", readPPC64},
+}
+
+// state reads the registers of a vCPU.
+func (vm *VM) state(c vcpu) (arch.State, error) {
+	for _, r := range readers {
+		if !strings.HasSuffix(c.Type, r.suffix) {
+			continue
+		}
+		env, err := vm.env(c)
+		if err != nil {
+			return nil, err
+		}
+		return r.read(vm, env)
+	}
+	return nil, fmt.Errorf("nothing reads the registers of a %s", c.Type)
+}
 
 // guestCPUs reads the registers of all vCPUs, in the order of their numbers.
 func (vm *VM) guestCPUs() ([]guest.CPU, error) {
@@ -22,8 +43,11 @@ func (vm *VM) guestCPUs() ([]guest.CPU, error) {
 		return nil, fmt.Errorf("vCPUs: %w", err)
 	}
 	out := make([]guest.CPU, len(cpus))
-	for i := range out {
-		out[i] = guest.CPU{Index: i, Reason: "not read"}
+	for i, c := range cpus {
+		out[i] = guest.CPU{Index: i, Trust: guest.Valid}
+		if out[i].State, err = vm.state(c); err != nil {
+			out[i] = guest.CPU{Index: i, Reason: err.Error()}
+		}
 	}
 	return out, nil
 }

@@ -2,8 +2,10 @@ package qemu
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,39 +29,66 @@ var parseCPULayoutTable = sync.OnceValues(func() (map[string]*ctype.Table, error
 	return ctype.ParseTable(bytes.NewReader(cpuLayoutTable))
 })
 
-// cpuRecord is a structure of the table with the releases it is of.
-type cpuRecord struct {
-	ctype.Record
-	version, end string // of [version, end) in releases; end is "": up to now
+// cpuRelease is what a table has of one release for a target.
+type cpuRelease struct {
+	version string
+	// states are the CPUState of this release, and of its variants.
+	states []ctype.Record
+	env    ctype.Record // the registers
+	tail   uint64       // bytes from env to the end of the vCPU's object; 0: not known
 }
 
-func (r cpuRecord) String() string { return "built-in, QEMU " + r.version }
+func (r cpuRelease) String() string { return "built-in, QEMU " + r.version }
 
-// cpuRecords lists what the table has of a structure, likeliest first: that of
-// the executable's own version, then newest to oldest. Variants of a release
-// follow it.
-func (vm *VM) cpuRecords(name string) ([]cpuRecord, error) {
+// cpuReleases lists the table's releases for a target, likeliest first: the
+// executable's own version and those before it, newest to oldest, then newer
+// ones.
+func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	tables, err := parseCPULayoutTable()
 	if err != nil {
 		return nil, fmt.Errorf("built-in layouts of vCPUs: %w", err)
 	}
-	var out []cpuRecord
-	for version, t := range tables {
-		if r, ok := t.Record(name); ok {
-			out = append(out, cpuRecord{Record: r, version: version})
-		}
-	}
-	slices.SortFunc(out, func(a, b cpuRecord) int {
-		if c := compareVersions(b.version, a.version); c != 0 {
-			return c
-		}
-		return strings.Compare(a.version, b.version)
-	})
-	if own := vm.version(); own != "" {
-		i := slices.IndexFunc(out, func(r cpuRecord) bool { return compareVersions(r.version, own) <= 0 })
-		if i > 0 {
-			out = slices.Concat(out[i:], out[:i])
-		}
+	out := expandReleases(tables, t)
+	slices.Reverse(out)
+	own := vm.version()
+	later := func(r cpuRelease) int { return max(compareVersions(r.version, own), 0) }
+	if own != "" {
+		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
 	}
 	return out, nil
+}
+
+// expandReleases gives each release, oldest first, the structures it has from
+// the ones before it.
+func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
+	versions := slices.SortedFunc(maps.Keys(tables), func(a, b string) int {
+		return cmp.Or(compareVersions(a, b), strings.Compare(a, b)) // a variant follows its release
+	})
+	var out []cpuRelease
+	var last cpuRelease
+	states := map[string]ctype.Record{} // CPUState by variant, "" is the release itself
+	for i, v := range versions {
+		release, variant, _ := strings.Cut(v, "+")
+		if r, ok := tables[v].Record("CPUState"); ok {
+			if variant == "" {
+				clear(states)
+			}
+			states[variant] = r
+		}
+		if r, ok := tables[v].Record(t.env); ok {
+			last.env = r
+		}
+		if r, ok := tables[v].Record(t.cpu); ok {
+			last.tail = r.Size - r.Members["env"].Offset
+		}
+		if i+1 < len(versions) && strings.HasPrefix(versions[i+1], release+"+") {
+			continue
+		}
+		last.version, last.states = release, nil
+		for _, variant := range slices.Sorted(maps.Keys(states)) {
+			last.states = append(last.states, states[variant])
+		}
+		out = append(out, last)
+	}
+	return out
 }

@@ -93,7 +93,7 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if cpus, err := vm.guestCPUs(); err == nil {
 		m.CPUs = cpus
 	}
-	m.Missing = vm.missing()
+	m.Other, m.Missing = vm.other(), vm.missing()
 	m.Warnings = append(m.Warnings, vm.notes...)
 	if note, err := vm.vmcoreinfo(); err == nil {
 		m.VMCoreInfo = note.bytes
@@ -128,6 +128,19 @@ func (vm *VM) image() (*guest.Image, error) {
 	}
 	im.Map = extent.Compose(bus, vm.host)
 	return im, nil
+}
+
+// other lists the memory that a dump leaves out and a read of the guest does
+// not: what address_space_is_io (system/physmem.c) takes for memory. Flash is
+// assumed to be in the mode for reading, as it is but for moments.
+func (vm *VM) other() []guest.Range {
+	var out []guest.Range
+	for _, r := range vm.view {
+		if !r.Region.Dumped() && (r.Region.RAM || r.Region.ROMDevice) {
+			out = append(out, guest.Range{Addr: r.Start, Size: r.Size, ROM: r.ReadOnly || r.Region.ReadOnly})
+		}
+	}
+	return out
 }
 
 // missing lists what the source lacks of guest memory.

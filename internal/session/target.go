@@ -15,6 +15,7 @@ func (s *Session) Target(monitor func(ctx context.Context, command string, out i
 		ExePath:     s.ExePath,
 		Sysroot:     s.opts.Sysroot,
 		Monitor:     monitor,
+		Live:        s.exeLink != "",
 		WantSymbols: s.WantSymbols,
 		SymbolFound: s.SymbolFound,
 		Log:         s.opts.Log,

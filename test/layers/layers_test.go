@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"internal/gdbtarget", "internal/dumpfile"},
 	{"internal/session"},
 	{"internal/monitor"},
-	{"internal/cli", "internal/ingdb"},
+	{"internal/cli", "internal/capi", "internal/ingdb"},
 	{"gdbstub", "cgo_ext"},
 }
 

@@ -17,16 +17,6 @@ import (
 	"guestcore/test/vmcore"
 )
 
-// guest is a machine and what runs in it.
-type guest struct {
-	name   string // unique among those of the target
-	target string // of the emulator
-	rig.Config
-
-	// without are builds that cannot run it, each with the reason.
-	without map[rig.Build]string
-}
-
 // guests are the rows of the matrix.
 var guests = slices.Concat(x86Guests, armGuests, s390xGuests, ppc64Guests, riscvGuests, loongarchGuests)
 

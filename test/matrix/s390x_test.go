@@ -3,7 +3,6 @@ package matrix
 import "guestcore/test/rig"
 
 var s390xGuests = []guest{
-	{name: "reset", target: "s390x", Config: rig.Config{
-		Args: withNoise(0x200000, "-machine", "s390-ccw-virtio", "-m", "64M", "-S"), Files: files, NoVMCoreInfo: true,
-	}},
+	reset("reset", "s390x", 0x200000, "-machine", "s390-ccw-virtio", "-m", "64M"),
+	running("registers", "s390x", rig.S390XProgram()),
 }

@@ -14,17 +14,18 @@ type Config struct {
 	// Bare starts no Linux. What runs is in Args; with -S among them nothing does.
 	Bare bool
 
+	// Paging has QEMU also make its dumps, of all memory and of each window, with paging=true.
+	Paging bool
+
+	// NoVMCoreInfo leaves out the device that the guest's kernel hands its VMCOREINFO note to. Only x86 and Arm machines can
+	// have one.
+	NoVMCoreInfo bool
+
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
 
-	// Paging has QEMU also dump with paging=true, for Fixture.PagingDump.
-	Paging bool
-
 	// SMP is what follows -smp, "" for two vCPUs.
 	SMP string
-
-	// NoVMCoreInfo leaves the vmcoreinfo device out, which most architectures cannot have.
-	NoVMCoreInfo bool
 
 	// Files are written to the folder that QEMU starts in, for Args to name.
 	Files map[string][]byte
@@ -99,6 +100,23 @@ var (
 		Name:    "windows",
 		Args:    []string{"-machine", "pc", "-m", "256M"},
 		Windows: []Window{{0x1000000, 0x800000}, {0xf800000, 0x1000000}, {0xffff0000, 0x100000}, {0x123457, 0x54321}, {0, 1 << 40}},
+	}
+
+	// Paging is a guest of which QEMU also wrote dumps with paging, and it has no vmcoreinfo device.
+	Paging = Config{
+		Name:         "pc-paging",
+		Args:         []string{"-machine", "pc", "-m", "1G"},
+		Windows:      []Window{{0x1000000, 0x800000}, {0x123457, 0x54321}},
+		Paging:       true,
+		NoVMCoreInfo: true,
+	}
+
+	// Paging5 is Paging with page tables of five levels.
+	Paging5 = Config{
+		Name:         "pc-paging-la57",
+		Args:         []string{"-machine", "pc", "-m", "256M", "-cpu", "qemu64,+la57"},
+		Paging:       true,
+		NoVMCoreInfo: true,
 	}
 
 	// Bare never ran: its RAM is untouched but for what QEMU loads, so the core has next to nothing of it.

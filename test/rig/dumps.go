@@ -25,14 +25,19 @@ func (g *guest) dumps(ctx context.Context, config Config) error {
 		}
 		os.Remove(filepath.Join(g.dir, qmpDump)) // QEMU leaves an empty file
 	}
+	for _, w := range config.Windows {
+		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
+			return err
+		}
+	}
 	if config.Paging {
 		if err := g.dump(ctx, pagingDump, map[string]any{"paging": true}); err != nil {
 			return err
 		}
-	}
-	for _, w := range config.Windows {
-		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
-			return err
+		for _, w := range config.Windows {
+			if err := g.dump(ctx, "paging-"+w.file(), map[string]any{"paging": true, "begin": w.Begin, "length": w.Length}); err != nil {
+				return err
+			}
 		}
 	}
 	for _, format := range config.Dumps {

@@ -80,11 +80,17 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// PagingDump is QEMU's own dump with paging=true, of a guest with Config.Paging.
+func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
+
+// PagingWindowDump is QEMU's own dump with paging=true of one of Config.Windows.
+func (f *Fixture) PagingWindowDump(w Window) string { return filepath.Join(f.Dir, "paging-"+w.file()) }
+
+// TLB is what HMP info tlb printed, of a guest with Config.Paging.
+func (f *Fixture) TLB() string { return filepath.Join(f.Dir, tlb) }
+
 // WindowDump is QEMU's own dump of one of Config.Windows.
 func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
-
-// PagingDump is QEMU's own dump with paging=true, for a Config with Paging.
-func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
 
 // Saved is the file of one of Config.Saved.
 func (f *Fixture) Saved(w Window) string { return filepath.Join(f.Dir, w.savedFile()) }
@@ -109,6 +115,9 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Windows != nil {
 		all = fmt.Append(all, config.Windows)
 	}
+	if config.Paging || config.NoVMCoreInfo {
+		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
@@ -121,14 +130,13 @@ func key(qemu QEMU, config Config) (string, error) {
 // a thing.
 func (c Config) appendRest(key []byte) []byte {
 	type rest struct {
-		Paging, NoVMCoreInfo bool
-		SMP                  string
-		Files                map[string][sha256.Size]byte
-		Ready                []Word
-		Commands             []string
-		Saved                []Window
+		SMP      string
+		Files    map[string][sha256.Size]byte
+		Ready    []Word
+		Commands []string
+		Saved    []Window
 	}
-	r := rest{c.Paging, c.NoVMCoreInfo, c.SMP, nil, c.Ready, c.Commands, c.Saved}
+	r := rest{c.SMP, nil, c.Ready, c.Commands, c.Saved}
 	for name, data := range c.Files {
 		if r.Files == nil {
 			r.Files = map[string][sha256.Size]byte{}

@@ -17,8 +17,9 @@ const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a 
 // Names of what a guest leaves in its folder.
 const (
 	qmpDump    = "qmp.elf"        // QEMU's own dump-guest-memory, paging=false
-	pagingDump = "qmp-paging.elf" // the same, paging=true
+	pagingDump = "qmp-paging.elf" // the same, paging=true, if that was asked for
 	mtree      = "mtree.txt"      // HMP info mtree -f
+	tlb        = "tlb.txt"        // HMP info tlb: every page that the first vCPU has mapped
 	registers  = "registers.txt"  // HMP info registers -a
 	serial     = "serial.log"     // the guest's console
 )
@@ -79,12 +80,13 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 
 // arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
-	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
-		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control", "-serial", "file:" + serial}
+	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
+		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
+	args = append(args, config.Args...)
+	args = append(args, "-serial", "file:"+serial)
 	if !config.NoVMCoreInfo {
 		args = append(args, "-device", "vmcoreinfo")
 	}
-	args = append(append(args, qemu.Args...), config.Args...)
 	for name, data := range config.Files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			return nil, err
@@ -129,7 +131,11 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
 	}
-	for command, file := range map[string]string{"info mtree -f": mtree, "info registers -a": registers} {
+	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
+	if config.Paging {
+		texts["info tlb"] = tlb
+	}
+	for command, file := range texts {
 		text, err := g.qmp.monitor(command)
 		if err != nil {
 			return err

@@ -41,7 +41,7 @@ type File struct {
 	Path     string
 	Header   elf.FileHeader
 	Phoff    uint64 // of the program headers
-	Loads    []Load // by guest-physical address; no two overlap
+	Loads    []Load // by guest-physical address, then as in the file; where two overlap, they share their data
 	Notes    []Note // as they come in the file
 	NotesEnd uint64 // the offset behind them
 
@@ -84,7 +84,7 @@ func (f *File) read() error {
 	for _, p := range e.Progs {
 		switch p.Type {
 		case elf.PT_LOAD:
-			if p.Off+p.Filesz > uint64(f.size) {
+			if p.Filesz > 0 && p.Off+p.Filesz > uint64(f.size) {
 				return fmt.Errorf("the PT_LOAD of %#x ends at offset %#x, the file at %#x", p.Paddr, p.Off+p.Filesz, f.size)
 			}
 			f.Loads = append(f.Loads, Load{p.Paddr, p.Vaddr, p.Filesz, p.Memsz, p.Off, p.Align, p.Flags})
@@ -101,10 +101,17 @@ func (f *File) read() error {
 			f.NotesEnd = p.Off + p.Filesz
 		}
 	}
-	slices.SortFunc(f.Loads, func(a, b Load) int { return cmp.Compare(a.Paddr, b.Paddr) })
-	for i := 1; i < len(f.Loads); i++ {
-		if before, l := f.Loads[i-1], f.Loads[i]; before.Paddr+before.Memsz > l.Paddr {
-			return fmt.Errorf("the PT_LOADs of %#x and %#x overlap", before.Paddr, l.Paddr)
+	slices.SortStableFunc(f.Loads, func(a, b Load) int { return cmp.Compare(a.Paddr, b.Paddr) })
+	var before Load // that ends last
+	for _, l := range f.Loads {
+		if l.Filesz == 0 {
+			continue
+		}
+		if before.Paddr+before.Filesz > l.Paddr && before.Offset-before.Paddr != l.Offset-l.Paddr {
+			return fmt.Errorf("the PT_LOADs of %#x and %#x overlap and have not the same data", before.Paddr, l.Paddr)
+		}
+		if l.Paddr+l.Filesz > before.Paddr+before.Filesz {
+			before = l
 		}
 	}
 	f.data, err = dataOf(f.file, f.size)
@@ -180,8 +187,8 @@ func (f *File) Note(name string) *Note {
 func (f *File) Ranges() []Range {
 	var ranges []Range
 	for _, l := range f.Loads {
-		if n := len(ranges); n > 0 && ranges[n-1].End == l.Paddr {
-			ranges[n-1].End += l.Filesz
+		if n := len(ranges); n > 0 && ranges[n-1].End >= l.Paddr {
+			ranges[n-1].End = max(ranges[n-1].End, l.Paddr+l.Filesz)
 		} else if l.Filesz > 0 {
 			ranges = append(ranges, Range{l.Paddr, l.Paddr + l.Filesz})
 		}

@@ -1,6 +1,7 @@
 package note
 
 import (
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"slices"
@@ -38,8 +39,25 @@ func cpuNotes(state arch.State, index int, g arch.Guest) []elfNote {
 	switch s := state.(type) {
 	case *arch.X86:
 		return x86Notes(s, index, g)
+	case *arch.ARM64:
+		return arm64Notes(s, index, g.Order)
+	case *arch.ARM:
+		return armNotes(s, index, g.Order)
+	case *arch.RISCV:
+		return riscvNotes(s, index, g)
+	case *arch.S390X:
+		return s390xNotes(s, index)
+	case *arch.PPC64:
+		return ppc64Notes(s, index, g.Order)
 	}
 	return nil
+}
+
+// encode puts a value of fixed size into b, which has room for it.
+func encode(b []byte, order binary.ByteOrder, v any) {
+	if _, err := binary.Encode(b, order, v); err != nil {
+		panic(err) // b is too short
+	}
 }
 
 // processors makes the notes of all processors: first the kernel's of each,
