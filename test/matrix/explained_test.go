@@ -2,18 +2,11 @@ package matrix
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"testing"
 
 	"guestcore/test/rig"
 )
-
-// cell is one dump of the matrix.
-type cell struct {
-	target, guest string
-	build         rig.Build
-}
 
 // exception is a difference between our notes and QEMU's that stays, and why.
 type exception struct {
@@ -25,10 +18,6 @@ type exception struct {
 // explained are the differences that stay. Each must be in every cell that it speaks of.
 var explained = []exception{}
 
-func (e exception) covers(c cell) bool {
-	return (e.target == "" || e.target == c.target) && (e.guest == "" || e.guest == c.guest) && (e.build == "" || e.build == c.build)
-}
-
 func (e exception) explains(d difference) bool {
 	return e.note == d.note && (e.field == "" || e.field == d.field)
 }
@@ -39,7 +28,7 @@ func (c cell) unexplained(found []difference) []difference {
 	var left []difference
 	used := make([]bool, len(explained))
 	for _, d := range found {
-		i := slices.IndexFunc(explained, func(e exception) bool { return e.covers(c) && e.explains(d) })
+		i := slices.IndexFunc(explained, func(e exception) bool { return e.cells.cover(c) && e.explains(d) })
 		if i < 0 {
 			left = append(left, d)
 			continue
@@ -47,7 +36,7 @@ func (c cell) unexplained(found []difference) []difference {
 		used[i] = true
 	}
 	for i, e := range explained {
-		if e.covers(c) && !used[i] {
+		if e.cells.cover(c) && !used[i] {
 			left = append(left, difference{note: e.note, field: e.field, ours: "what QEMU has",
 				own: fmt.Sprintf("another value by the table of exceptions (%s): take it out of the table", e.reason)})
 		}
@@ -60,11 +49,11 @@ func TestExceptions(t *testing.T) {
 	for _, e := range explained {
 		some := slices.ContainsFunc(guests, func(g guest) bool {
 			return slices.ContainsFunc(builds, func(b rig.Build) bool {
-				return g.without[b] == "" && e.covers(cell{g.target, g.name, b})
+				return g.without[b] == "" && e.cells.cover(cell{g.target, g.name, b})
 			})
 		})
 		if !some || e.reason == "" {
-			t.Errorf("the exception of %s in %s %s has no cell or no reason", path.Join(e.target, e.guest, string(e.build)), e.note, e.field)
+			t.Errorf("the exception of %s in %s %s has no cell or no reason", e.cells, e.note, e.field)
 		}
 	}
 }
