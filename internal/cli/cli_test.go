@@ -247,7 +247,7 @@ func TestJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d["path"] != out || d["format"] != "elf" || d["arch"] != "X86_64" || d["size"] != float64(st.Size()) || d["memory"].(float64) <= 0 {
+	if d["path"] != out || d["format"] != "elf" || d["arch"] != "386" || d["size"] != float64(st.Size()) || d["memory"].(float64) <= 0 {
 		t.Errorf("dump: %v", d)
 	}
 	if d["copied"].(float64)+d["reflinked"].(float64)+d["holes"].(float64)+d["zeros"].(float64) > float64(st.Size()) || d["seconds"].(float64) <= 0 {

@@ -197,6 +197,9 @@ func (o *Object) Ulong(path string) uint64 {
 	return 0
 }
 
+// Bytes reads a member of size bytes as it lies in memory; nil on error.
+func (o *Object) Bytes(path string, size uint64) []byte { return o.bytes(path, size) }
+
 // Pointer reads a pointer.
 func (o *Object) Pointer(path string) addr.HVA { return addr.HVA(o.Ulong(path)) }
 

@@ -4,7 +4,11 @@ import "guestcore/internal/arch"
 
 // CPU is a virtual processor.
 type CPU struct {
-	Index int // the hypervisor's number of it, from 0
+	Index  int // the hypervisor's number of it, from 0
+	Thread int // the hypervisor's thread that is the processor, 0 if not known
+	// Activity is what it was doing, such as "halted" or "executing", "" if
+	// not known.
+	Activity string
 	// State is its registers, nil when Trust is Unknown.
 	State arch.State
 	Trust Trust

@@ -41,6 +41,7 @@ type DumpArgs struct {
 func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	a := &DumpArgs{}
 	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
+	fs.BoolVar(&a.r.StaleRegisters, "stale-registers", false, "write the vCPUs' registers also where the accelerator (KVM) had newer ones")
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"guestcore/internal/dump"
@@ -15,6 +16,7 @@ import (
 // numbers, sizes in bytes.
 type Info struct {
 	Machine   qemu.Machine `json:"machine"`
+	CPUs      []CPU        `json:"cpus"`
 	Symbols   Symbols      `json:"symbols"`
 	FlatView  []FlatRange  `json:"flatview"`
 	RAMBlocks []RAMBlock   `json:"ramblocks"`
@@ -61,7 +63,7 @@ func (m *Monitor) Info() (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Machine: vm.Machine(), FlatView: []FlatRange{}, RAMBlocks: []RAMBlock{}, Warnings: m.Session.Warnings}
+	info := Info{Machine: vm.Machine(), FlatView: []FlatRange{}, RAMBlocks: []RAMBlock{}, Warnings: slices.Clone(m.Session.Warnings)}
 	for _, r := range vm.FlatView() {
 		fr := FlatRange{
 			Start: uint64(r.Start), End: uint64(r.End()), Kind: r.Kind(), Name: r.Region.Name,
@@ -77,6 +79,9 @@ func (m *Monitor) Info() (Info, error) {
 			Name: b.Name, Host: uint64(b.Host), Offset: b.Offset, Used: b.UsedLength, Max: b.MaxLength,
 			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why(),
 		})
+	}
+	if info.CPUs, err = cpus(vm); err != nil {
+		info.Warnings = append(info.Warnings, err.Error())
 	}
 	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals(), Notes: vm.Notes()} // after Machine, which looks some up
 	if m.Session.Exe != nil {
@@ -222,6 +227,8 @@ func printRAMBlocks(out io.Writer, info Info) {
 // PrintInfo prints everything, for a user without gdb.
 func PrintInfo(out io.Writer, info Info) {
 	printMachine(out, info)
+	fmt.Fprintln(out)
+	printCPUs(out, info)
 	fmt.Fprintln(out)
 	printSymbols(out, info)
 	fmt.Fprintln(out)

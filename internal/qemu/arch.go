@@ -1,7 +1,9 @@
 package qemu
 
 import (
+	"debug/elf"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +20,7 @@ type target struct {
 }
 
 var targets = []target{
-	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false},
 	{"-i386-cpu", "", []string{"386"}, false},
 	{"-arm-cpu", "qemu-system-arm", []string{"arm", "arm-be"}, true},
 	{"-arm-cpu", "", []string{"aarch64-le", "aarch64-be", "arm", "arm-be"}, true},
@@ -49,6 +51,11 @@ func archOf(state arch.State) string {
 			return "ppc64-le"
 		}
 		return "ppc64-be"
+	case *arch.X86:
+		if s.LongMode() {
+			return "X86_64"
+		}
+		return "386"
 	}
 	return ""
 }
@@ -103,11 +110,11 @@ func (vm *VM) autoArch(first vcpu, t target) (g arch.Guest, warning string, err 
 	if state, err := vm.state(first); err == nil {
 		if name := archOf(state); slices.Contains(t.archs, name) {
 			g, err = arch.GuestByName(name)
-			return g, "", err
+			return vm.withClass(g), "", err
 		}
 	}
 	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
-		return g, "", err
+		return vm.withClass(g), "", err
 	}
 	other, err := arch.GuestByName(t.archs[1])
 	if err != nil || other.Order == g.Order {
@@ -123,4 +130,18 @@ func (vm *VM) autoArch(first vcpu, t target) (g arch.Guest, warning string, err 
 		return g, fmt.Sprintf("no vmcoreinfo note tells the guest's byte order, %s is assumed: name %s if that is wrong", g, other), nil
 	}
 	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, first.Type, strings.Join(t.archs, " or "))
+}
+
+// withClass gives an x86 guest of 32 bits an ELF64 file, as QEMU does
+// (target/i386/arch_dump.c), if its memory goes beyond the addresses that have
+// 32: where a ROM ends at 4 GiB it does.
+func (vm *VM) withClass(g arch.Guest) arch.Guest {
+	if g.Machine != elf.EM_386 {
+		return g
+	}
+	rows, err := vm.Rows()
+	if err == nil && slices.ContainsFunc(rows, func(r Row) bool { return r.End > math.MaxUint32 }) {
+		g.Class = elf.ELFCLASS64
+	}
+	return g
 }

@@ -90,8 +90,8 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
-	if cpus, err := vm.guestCPUs(); err == nil {
-		m.CPUs = cpus
+	if m.CPUs, err = vm.CPUs(); err != nil {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("the vCPUs' registers are left out: %v", err))
 	}
 	m.Other, m.Missing = vm.other(), vm.missing()
 	m.Warnings = append(m.Warnings, vm.notes...)

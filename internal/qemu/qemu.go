@@ -85,6 +85,7 @@ type VM struct {
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
 	cpuLayout  func() (cpuLayout, error)
+	ccNames    func() (map[uint32]string, error) // of x86's cc_op
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -101,6 +102,7 @@ func Open(src Source) (*VM, error) {
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
+	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}

@@ -100,21 +100,28 @@ func (n *note) ask(m *guest.Machine) (found []seen, asked int) {
 }
 
 // kernelPaging are the page tables that may show a vCPU's kernel: those in use
-// and, for one that may be running a program, the kernel's own.
+// and, where it may be running a program, the kernel's own.
 func kernelPaging(s arch.State) []arch.Paging {
-	t, ok := s.(interface{ Paging() arch.Paging })
-	if !ok {
-		return nil
-	}
-	all := []arch.Paging{t.Paging()}
-	if x86, ok := all[0].(arch.X86Paging); ok {
+	switch s := s.(type) {
+	case *arch.X86:
+		p := s.X86Paging()
+		if !p.LongMode {
+			return []arch.Paging{p}
+		}
 		// Page table isolation keeps a program's tables in the page behind the
 		// kernel's (arch/x86/include/asm/pgtable.h, 4.15).
-		const programs = 1 << 12
-		x86.CR3 &^= programs
-		all = append(all, x86)
+		kernel := p
+		kernel.CR3 &^= 1 << 12
+		return []arch.Paging{p, kernel}
+	case *arch.S390X:
+		// The kernel's is the primary space since 5.10, before the home space.
+		return []arch.Paging{arch.S390XPaging{ASCE: s.Control[1]}, arch.S390XPaging{ASCE: s.Control[13]}}
+	case interface{ Paging() arch.Paging }:
+		if p := s.Paging(); p != nil {
+			return []arch.Paging{p}
+		}
 	}
-	return all
+	return nil
 }
 
 // readVirtual reads memory at a virtual address, and returns the physical one.
