@@ -3,7 +3,6 @@ package rig
 import (
 	"debug/elf"
 	"encoding/binary"
-	"fmt"
 )
 
 // Modes of the processor, as CPSR has them.
@@ -33,21 +32,15 @@ func ARMProgram(bigEndian bool) Program {
 		c.a32mov(uint32(reg), v)
 	}
 	c.add(0xe1400070) // hvc #0
-	end := 0
 	for cpu, mode := range []uint32{modeSVC, modeFIQ} {
-		c.aarch32(cpu, mode, true, bigEndian)
-		end = armLoad + len(image) + 4*(len(c)-1)
+		c.aarch32(cpu, mode, bigEndian)
 		image = append(image, c.padded(armStep)...)
 		c = nil
 	}
-	name := "arm-program"
-	if bigEndian {
-		name = "arm-be-program"
-	}
-	return armProgram(name, "arm", "cortex-a15", kernel32(elf.EM_ARM, armLoad, image), fmt.Sprintf("R15=%08x", end))
+	return armProgram("cortex-a15", kernel32(elf.EM_ARM, armLoad, image))
 }
 
-// AArch32Program is a program of 32 bits on a processor of 64 bits. The second processor was never started.
+// AArch32Program is a program of 32 bits on a processor of 64 bits. The other one was never started.
 func AArch32Program() Program {
 	var c code
 	c.a64msr(a64HCR2, 0)       // EL1 has 32 bits
@@ -57,16 +50,15 @@ func AArch32Program() Program {
 	c.add(0xd69f03e0) // eret
 	image := c.padded(armStep)
 	c = nil
-	c.aarch32(0, modeIRQ, false, false)
-	end := armLoad + armStep + 4*(len(c)-1)
-	p := armProgram("aarch64-32-program", "aarch64", "cortex-a57",
-		kernel(elf.EM_AARCH64, binary.LittleEndian, armLoad, append(image, c.padded(armStep)...)), fmt.Sprintf("R15=%08x", end))
+	c.aarch32(0, modeIRQ, false)
+	p := armProgram("cortex-a57", kernel(elf.EM_AARCH64, binary.LittleEndian, armLoad, append(image, c.padded(armStep)...)))
 	p.Args = append(p.Args, "-machine", "virtualization=on") // to start at EL2
+	p.Done = armFirst
 	return p
 }
 
-// aarch32 is the program of one processor, which ends in a mode. Of two, each waits for the other.
-func (c *code) aarch32(cpu int, mode uint32, two, bigEndian bool) {
+// aarch32 is the program of one processor, which ends in a mode.
+func (c *code) aarch32(cpu int, mode uint32, bigEndian bool) {
 	if bigEndian {
 		c.add(0xee110f10) // mrc p15, 0, r0, c1, c0, 0: SCTLR
 		c.add(0xe3800402) // orr r0, r0, #1 << 25: EE
@@ -108,12 +100,13 @@ func (c *code) aarch32(cpu int, mode uint32, two, bigEndian bool) {
 			}
 		}
 	}
-	if two {
-		c.a32mov(0, uint32(armDone+8*cpu))
-		c.add(0xe5800000) // str r0, [r0]
-		c.a32mov(0, uint32(armDone+8*(1-cpu)))
+	c.a32mov(0, armFirst)
+	if cpu == 1 {
 		c.add(0xe5901000, 0xe3510000, 0x0afffffc) // ldr r1, [r0]; cmp r1, #0; beq .-8
+		c.a32mov(0, armDone)
 	}
+	c.a32mov(1, allDone)
+	c.add(0xe5801000) // str r1, [r0]
 	c.a32mov(0, uint32(10-cpu)<<28|1<<27|uint32(5+cpu)<<16)
 	c.add(0xe12cf000)  // msr cpsr_fs, r0: flags and GE
 	last := uint32(13) // the banked registers have their values

@@ -3,31 +3,26 @@ package rig
 import (
 	"debug/elf"
 	"encoding/binary"
-	"fmt"
 )
 
 // Where programs for QEMU's machine virt of Arm lie: RAM begins at 1 GiB, with the device tree.
 const (
-	armLoad = 0x40100000
-	armDone = 0x40180000 // a word for each processor, 0 until it has its values
-	armStep = 0x4000     // from one processor's code to the next one's
+	armLoad  = 0x40100000
+	armStep  = 0x4000     // from one processor's code to the next one's
+	armFirst = 0x40180000 // the word that the first processor writes when it is done, and the second one waits for
+	armDone  = 0x40180008
 )
 
+// allDone is the same in either byte order.
+const allDone = 0x5a5a5a5a
+
 // AArch64Program sets what its dump has notes for, at EL1 of two processors with SVE, with vectors shorter than they could be.
-func AArch64Program(bigEndian bool) Program {
-	name := "aarch64-le-program"
-	if bigEndian {
-		name = "aarch64-be-program"
-	}
-	return aarch64Program(name, "max", true, bigEndian)
-}
+func AArch64Program(bigEndian bool) Program { return aarch64Program("max", true, bigEndian) }
 
 // CortexA57Program is AArch64Program for processors without SVE.
-func CortexA57Program() Program {
-	return aarch64Program("aarch64-a57-program", "cortex-a57", false, false)
-}
+func CortexA57Program() Program { return aarch64Program("cortex-a57", false, false) }
 
-func aarch64Program(name, cpu string, sve, bigEndian bool) Program {
+func aarch64Program(cpu string, sve, bigEndian bool) Program {
 	var image []byte
 	var c code
 	// PSCI CPU_ON: the processor, where it starts, what it gets in x0.
@@ -35,20 +30,20 @@ func aarch64Program(name, cpu string, sve, bigEndian bool) Program {
 		c.a64mov(uint32(reg), v)
 	}
 	c.add(a64HVC)
-	var end uint64
 	for cpu := range 2 {
-		load := armLoad + uint64(len(image))
-		c.aarch64(cpu, load, sve, bigEndian)
-		end = load + 4*uint64(len(c)-1)
+		c.aarch64(cpu, armLoad+uint64(len(image)), sve, bigEndian)
 		image = append(image, c.padded(armStep)...)
 		c = nil
 	}
-	return armProgram(name, "aarch64", cpu, kernel(elf.EM_AARCH64, binary.LittleEndian, armLoad, image), fmt.Sprintf(" PC=%016x ", end))
+	return armProgram(cpu, kernel(elf.EM_AARCH64, binary.LittleEndian, armLoad, image))
 }
 
 // armProgram is a program for the machine virt.
-func armProgram(name, target, cpu string, image []byte, end string) Program {
-	return Program{Name: name, Target: target, Args: []string{"-machine", "virt", "-cpu", cpu, "-m", "64M", "-kernel", name}, Image: image, End: end}
+func armProgram(cpu string, image []byte) Program {
+	return Program{
+		Args: []string{"-machine", "virt", "-cpu", cpu, "-m", "64M", "-kernel", "program"},
+		File: "program", Image: image, Done: armDone, DoneValue: allDone,
+	}
 }
 
 // a64 is a register of the system: op0 to op2, CRn, CRm.
@@ -140,15 +135,19 @@ func (c *code) aarch64(cpu int, load uint64, sve, bigEndian bool) {
 	c.a64msr(a64NZCV, uint64(9-4*cpu)<<28)
 	c.add(0xd50340df | uint32(6-cpu)<<8) // msr daifset
 
-	for n := range uint32(30) {
+	for n := range uint32(29) {
 		if n != 17 {
 			c.a64mov(n, Value(cpu, int(n)))
 		}
 	}
-	c.a64mov(30, armDone+8*uint64(cpu))
+	c.a64mov(29, allDone)
+	c.a64mov(30, armFirst)
+	if cpu == 1 {
+		c.add(0xb94003dc, 0x34fffffc) // ldr w28, [x30]; cbz w28, .-4
+		c.a64mov(28, Value(cpu, 28))
+		c.a64mov(30, armDone)
+	}
 	c.add(0xb90003dd) // str w29, [x30]
-	c.a64mov(30, armDone+8*uint64(1-cpu))
-	c.add(0xb94003dd, 0x34fffffd) // ldr w29, [x30]; cbz w29, .-4
 	c.a64mov(29, Value(cpu, 29))
 	c.a64mov(30, Value(cpu, 30))
 	// A branch through x17 to itself leaves its kind in BTYPE, where a processor has that.

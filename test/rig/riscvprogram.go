@@ -3,14 +3,14 @@ package rig
 import (
 	"debug/elf"
 	"encoding/binary"
-	"fmt"
 )
 
-// Both harts start where RAM begins. A table for each lies behind the code: x0 to x31, satp, and where it and the other one say that
-// they have their values.
+// Both harts start where RAM begins. A table for each lies behind the code: x0 to x31, satp, and the addresses of what it waits for
+// and of what it writes when it is done. The first one waits for its own code.
 const (
 	riscvLoad  = 0x80000000
-	riscvDone  = 0x80001000
+	riscvFirst = 0x80001000 // the word that the first hart writes when it is done, and the second one waits for
+	riscvDone  = 0x80001008
 	riscvTable = 0x400 // for a hart, and before the first
 )
 
@@ -33,13 +33,13 @@ func RISCVProgram(target string) Program {
 	for reg := range uint32(29) {
 		c.add(load(reg, reg))
 	}
-	c.add(load(30, 33), 0x01ef2023)             // sw x30, 0(x30)
-	c.add(load(30, 34), 0x000f2e83, 0xfe0e8ee3) // lw x29, 0(x30); beqz x29, .-4
+	c.add(load(30, 33), 0x000f2e83, 0xfe0e8ee3) // lw x29, 0(x30); beqz x29, .-4
+	c.add(load(29, 35), load(30, 34))
+	c.add(0x01df2023) // sw x29, 0(x30)
 	for reg := range uint32(3) {
 		c.add(load(29+reg, 29+reg))
 	}
 	c.add(0x0000006f) // j .
-	end := riscvLoad + 4*(len(c)-1)
 	image := c.padded(riscvTable)
 	for hart := range 2 {
 		var table []byte
@@ -50,13 +50,15 @@ func RISCVProgram(target string) Program {
 			value(Value(hart, reg))
 		}
 		value(8<<60 | Value(hart, valueTable0)>>20) // Sv39, or none in 32 bits
-		value(riscvDone + 8*uint64(hart))
-		value(riscvDone + 8*uint64(1-hart))
+		value([2]uint64{riscvLoad, riscvFirst}[hart])
+		value([2]uint64{riscvFirst, riscvDone}[hart])
+		value(allDone)
 		image = append(image, append(table, make([]byte, riscvTable-len(table))...)...)
 	}
-	p := Program{Name: target + "-program", Target: target,
-		Args:  []string{"-machine", "virt", "-bios", "none", "-m", "64M", "-kernel", target + "-program"},
-		Image: kernel(elf.EM_RISCV, binary.LittleEndian, riscvLoad, image), End: fmt.Sprintf(" pc       %0*x", 2*int(size), end)}
+	p := Program{
+		Args: []string{"-machine", "virt", "-bios", "none", "-m", "64M", "-kernel", "program"},
+		File: "program", Image: kernel(elf.EM_RISCV, binary.LittleEndian, riscvLoad, image), Done: riscvDone, DoneValue: allDone,
+	}
 	if size == 4 {
 		p.Image = kernel32(elf.EM_RISCV, riscvLoad, image)
 	}
