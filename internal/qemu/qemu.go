@@ -79,6 +79,7 @@ type VM struct {
 
 	typeNames  map[addr.HVA]string
 	data       []segment
+	rodata     map[uint64][]byte   // of the executable, by link-time address
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
