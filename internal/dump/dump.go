@@ -30,6 +30,9 @@ type Options struct {
 	// Partial writes what the source holds and labels the rest, where a
 	// source that lacks memory is otherwise refused with [*MissingError].
 	Partial bool
+	// IncludePMEM also writes nonvolatile memory that the hypervisor's own
+	// dump leaves out, ExcludePMEM leaves all of it out.
+	IncludePMEM, ExcludePMEM bool
 	// Window limits the dump to a range of addresses.
 	Window Window
 	// Creator is the program's name and version, for formats that note it.

@@ -121,12 +121,14 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := vm.Rows()
-	if err != nil {
-		return nil, err
+	printRows(out, vm.Rows())
+	for _, n := range machine.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
 	}
-	printRows(out, rows)
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	if machine.Sealed != "" && r.Partial {
+		warnings = append(warnings, machine.Sealed)
+	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
 	}
@@ -141,7 +143,7 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 		return nil, err
 	}
 	m.last = newDumping(r, job)
-	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, machine.Notes
 	return m.last, nil
 }
 

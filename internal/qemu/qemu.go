@@ -84,7 +84,10 @@ type VM struct {
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
-	cpuLayout  func() (cpuLayout, error)
+	memory     func() (*memory, error)
+	// confidential is what [VM.findConfidential] found.
+	confidential func() (string, error)
+	cpuLayout    func() (cpuLayout, error)
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -100,10 +103,13 @@ func Open(src Source) (*VM, error) {
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
+	vm.memory = sync.OnceValues(vm.findMemory)
+	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}
+	vm.findDiscards()
 	if err := vm.placeBlocks(); err != nil {
 		return nil, err
 	}
