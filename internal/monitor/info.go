@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -136,6 +137,7 @@ func printMachine(out io.Writer, info Info) {
 		{"architecture", m.Arch},
 		{"vCPUs", number(m.CPUs, m.CPUType)},
 		{"RAM", size(m.RAM)},
+		{"confidential", cmp.Or(m.Confidential, "no")},
 	} {
 		value := p.value
 		if value == "" {

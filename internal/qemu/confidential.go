@@ -36,31 +36,48 @@ var confidentialTypes = map[string]string{
 	"pef-guest":     "POWER's Protected Execution Facility encrypts its memory as soon as the guest asks for it",
 }
 
-// findConfidential is the QOM type of the object that makes the guest
-// confidential, "" if it is an ordinary one. Only with KVM does such an object
-// do anything.
-func (vm *VM) findConfidential() (string, error) {
+// confidential is what makes a guest confidential.
+type confidential struct {
+	typ string // QOM type of the object; "" in an ordinary guest
+	// accel is the accelerator, "" if not known: only with KVM does the
+	// object do anything.
+	accel string
+}
+
+// String says what it does to the guest's memory.
+func (c confidential) String() string {
+	switch what := confidentialTypes[c.typ]; {
+	case what != "":
+		return what
+	case c.typ == "":
+		return "its blocks have a guest_memfd"
+	}
+	return c.typ
+}
+
+// active reports whether it does so.
+func (c confidential) active() bool { return c.typ != "" && (c.accel == "kvm" || c.accel == "") }
+
+// findConfidential finds what makes the guest confidential.
+func (vm *VM) findConfidential() (c confidential, err error) {
 	m, err := vm.machine()
 	if err != nil {
-		return "", err
+		return c, err
 	}
-	if accel, err := m.accelerator(); err == nil && accel != "kvm" {
-		return "", nil
-	}
-	typ := ""
+	c.accel, _ = m.accelerator()
 	err = m.pointers(func(p addr.HVA) bool { // MachineState.cgs
-		name, err := vm.typeName(p)
+		typ, err := vm.typeName(p)
 		if err != nil {
 			return false
 		}
 		_, support := vm.isA(p, "confidential-guest-support")
-		if _, known := confidentialTypes[name]; support || known {
-			typ = name
+		if _, known := confidentialTypes[typ]; support || known {
+			c.typ = typ
 		}
-		return typ != ""
+		return c.typ != ""
 	})
-	if err != nil || typ != "" {
-		return typ, err
+	if err != nil || c.typ != "" {
+		return c, err
 	}
 	// From 2.12 to 5.2 the machine has the object's name, and SEV is all there is.
 	id, err := m.read(func(o *cvalue.Object) (uint64, error) {
@@ -70,40 +87,29 @@ func (vm *VM) findConfidential() (string, error) {
 		return uint64(o.Pointer("memory_encryption")), nil
 	})
 	if err == nil && id != 0 {
-		typ = "sev-guest"
+		c.typ = "sev-guest"
 	}
-	return typ, err
+	return c, err
 }
 
 // sealed says why guest memory is not what the guest sees, though QEMU has it;
 // "" if it is. Private memory that QEMU is known not to have is no case of
 // this: it is absent.
 func (vm *VM) sealed() string {
-	typ, err := vm.confidential()
+	c, err := vm.confidential()
+	if err != nil {
+		vm.src.Log.Debug("whether the guest is confidential is not known", "reason", err)
+	}
 	for _, r := range vm.view {
 		if b := r.Block; b != nil && b.Flags&ramGuestMemfd != 0 && b.shared.words == nil {
-			return fmt.Sprintf("the guest is confidential (%s): RAM block %q has private memory that is not in QEMU, and which of its pages those are is not known; "+
-				"they read as zeros or old contents", whatSeals(typ), b.Name)
+			return fmt.Sprintf("the guest is confidential (%v): RAM block %q has private memory that is not in QEMU, and which of its pages those are is not known; "+
+				"they read as zeros or old contents", c, b.Name)
 		}
 	}
-	switch typ {
-	case "", "sev-snp-guest", "tdx-guest":
-		if err != nil {
-			vm.src.Log.Debug("whether the guest is confidential is not known", "reason", err)
-		}
+	if !c.active() || c.typ == "sev-snp-guest" || c.typ == "tdx-guest" {
 		return ""
 	}
-	return fmt.Sprintf("the guest is confidential (%s): outside of it its memory is ciphertext, but for the pages that it shares", whatSeals(typ))
-}
-
-func whatSeals(typ string) string {
-	switch what := confidentialTypes[typ]; {
-	case what != "":
-		return what
-	case typ == "":
-		return "its blocks have a guest_memfd"
-	}
-	return typ
+	return fmt.Sprintf("the guest is confidential (%v): outside of it its memory is ciphertext, but for the pages that it shares", c)
 }
 
 // readRAMAttributes reads which pages of a block the guest shares with QEMU
@@ -130,6 +136,6 @@ func (vm *VM) readRAMAttributes(a addr.HVA, b *RAMBlock) (bitmap, error) {
 
 // privateMemory says why private memory is absent.
 func (vm *VM) privateMemory() string {
-	typ, _ := vm.confidential()
-	return fmt.Sprintf("it is private memory of a confidential guest (%s), which nobody outside of it can read", whatSeals(typ))
+	c, _ := vm.confidential()
+	return fmt.Sprintf("it is private memory of a confidential guest (%v), which nobody outside of it can read", c)
 }

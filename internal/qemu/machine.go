@@ -46,8 +46,13 @@ func (vm *VM) Machine() Machine {
 			note("the size of RAM", err)
 		}
 	}
-	if m.Confidential, _ = vm.confidential(); m.Confidential != "" {
-		m.Notes = append(m.Notes, "the guest is confidential: "+whatSeals(m.Confidential))
+	if c, err := vm.confidential(); err == nil && c.typ != "" {
+		m.Confidential = c.typ
+		if what := fmt.Sprintf("the guest is confidential: %v", c); c.active() {
+			m.Notes = append(m.Notes, what)
+		} else {
+			m.Notes = append(m.Notes, fmt.Sprintf("%s; not so under %s, which knows nothing of it", what, c.accel))
+		}
 	}
 	if cpus, err := vm.cpus(); err != nil {
 		note("the number of vCPUs", err)

@@ -43,7 +43,16 @@ func (vm *VM) findMemory() (*memory, error) {
 			im.Ranges = append(im.Ranges, x)
 			last = r.Region
 		}
-		m.notes = r.remark(m.notes)
+		if r.Region.Nonvolatile {
+			m.notes = append(m.notes, fmt.Sprintf("RAM block %q at %#x-%#x is nonvolatile and left out, as QEMU does: --include-pmem writes it",
+				r.Block.Name, uint64(r.Start), uint64(r.End())))
+		}
+	}
+	for _, b := range vm.blocks {
+		if d := b.VirtioMem; d != nil && d.Plugged < b.UsedLength {
+			m.notes = append(m.notes, fmt.Sprintf("virtio-mem has %s of the %s of RAM block %q plugged: the rest is no memory of the guest, and not in the dump",
+				progress.Bytes(int64(d.Plugged)), progress.Bytes(int64(b.UsedLength)), b.Name))
+		}
 	}
 	im.Map = extent.Compose(bus, vm.host)
 	return m, nil
@@ -103,19 +112,6 @@ func (b *RAMBlock) missing(to []guest.Missing, x guest.Range) []guest.Missing {
 			continue
 		}
 		to = append(to, m)
-	}
-	return to
-}
-
-// remark adds to a list what a dump has nothing of though the range shows it.
-func (r FlatRange) remark(to []string) []string {
-	if d := r.Block.VirtioMem; d != nil && d.Plugged < r.Block.UsedLength && r.OffsetInRegion == 0 {
-		to = append(to, fmt.Sprintf("of virtio-mem's RAM block %q %s of %s are plugged: the rest is no memory of the guest and not in the dump",
-			r.Block.Name, progress.Bytes(int64(d.Plugged)), progress.Bytes(int64(r.Block.UsedLength))))
-	}
-	if r.Region.Nonvolatile {
-		to = append(to, fmt.Sprintf("RAM block %q at %#x-%#x is nonvolatile and left out, as QEMU does: --include-pmem writes it",
-			r.Block.Name, uint64(r.Start), uint64(r.End())))
 	}
 	return to
 }

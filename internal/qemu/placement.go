@@ -152,8 +152,8 @@ func (vm *VM) whyOmitted(b *RAMBlock) (extent.Kind, string) {
 	case b.Flags&ramProtected != 0:
 		return extent.Omitted, "it is memory of SGX enclaves, which nobody outside of them can read"
 	case strings.HasSuffix(b.Path, deleted):
-		return extent.Omitted, fmt.Sprintf("it is shared memory or huge pages (%s) and not in the core: the kernel writes shared memory that has bit 1 of "+
-			"/proc/PID/coredump_filter set, huge pages that have bit 5, shared huge pages that have bit 6; set them the next time", b.Path)
+		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: shared memory and huge pages are with bits 1, 5 and 6 of "+
+			"QEMU's /proc/PID/coredump_filter; set them the next time", b.Path)
 	case b.Path != "":
 		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: give its contents with --ram %s=%s", b.Path, b.Name, b.Path)
 	}

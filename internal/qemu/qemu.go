@@ -86,7 +86,7 @@ type VM struct {
 	cpus       func() ([]vcpu, error)
 	memory     func() (*memory, error)
 	// confidential is what [VM.findConfidential] found.
-	confidential func() (string, error)
+	confidential func() (confidential, error)
 	cpuLayout    func() (cpuLayout, error)
 }
 

@@ -16,6 +16,19 @@ type Config struct {
 
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
+
+	// Files are written to the folder that QEMU starts in, for Args to name.
+	Files map[string][]byte
+
+	// Drivers has the guest load the drivers of virtio-mem.
+	Drivers bool
+
+	// Commands are lines for QEMU's monitor, HMP, before the guest is stopped.
+	Commands []string
+
+	// Plugged is how much memory each virtio-mem device has to have plugged before Commands, in bytes, by the device's id. The
+	// guest is stopped when that changes no more.
+	Plugged map[string]uint64
 }
 
 // Window is a range of guest-physical addresses: the first, and the number of bytes.

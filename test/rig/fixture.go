@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -93,7 +95,7 @@ func key(qemu QEMU, config Config) (string, error) {
 		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
-		if root, err = initrd(); err != nil {
+		if root, err = initrd(config); err != nil {
 			return "", err
 		}
 	}
@@ -104,6 +106,12 @@ func key(qemu QEMU, config Config) (string, error) {
 	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
+	}
+	for _, name := range slices.Sorted(maps.Keys(config.Files)) {
+		all = fmt.Appendf(all, " %q %x", name, sha256.Sum256(config.Files[name]))
+	}
+	if config.Commands != nil || config.Plugged != nil {
+		all = fmt.Appendf(all, " %q %v", config.Commands, config.Plugged)
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil

@@ -75,12 +75,17 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 	return g, nil
 }
 
-// arguments returns QEMU's command line and writes the initrd that it names.
+// arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "2",
 		"-device", "vmcoreinfo", "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control",
 		"-serial", "file:" + serial}, qemu.Args...)
 	args = append(args, config.Args...)
+	for name, data := range config.Files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return nil, err
+		}
+	}
 	if config.Bare {
 		return args, nil
 	}
@@ -88,14 +93,14 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := initrd()
+	root, err := initrd(config)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "initrd"), root, 0o644); err != nil {
 		return nil, err
 	}
-	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", "console=ttyS0 panic=-1"), nil
+	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", commandLine(config)), nil
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
@@ -104,6 +109,9 @@ func (g *guest) record(ctx context.Context, config Config) error {
 		if err := g.awaitMarker(ctx); err != nil {
 			return err
 		}
+	}
+	if err := g.plug(ctx, config); err != nil {
+		return err
 	}
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
