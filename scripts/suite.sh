@@ -1,22 +1,28 @@
 # shellcheck shell=bash
-# suite.sh: programs of another Debian release for the scripts beside it. Sourced after debian.sh, never run.
+# suite.sh: programs of another Debian release for the scripts beside it. Sourced after debian.sh and
+# targets.sh, never run.
 #
 # A suite is a folder of the cache, suites/NAME: in root/ are packages and all that they depend on, the C library included.
 # They are unpacked, not installed: no script of theirs runs, and nothing of the system changes. Beside it, run starts a
 # program in there, by chroot.
 
-# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does.
+# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does. Programs that run in an older one
+# end in peace.
 suite() {
 	local name=$1 folder=$cache/suites/$1
 	shift
 	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
 	say "unpacking $* of Debian $name in $folder"
-	rm -rf "$folder"
-	suite_download "$name" "$folder/apt" "$@"
-	suite_unpack "$folder/apt" "$folder/root"
-	suite_run "$folder/root" "$folder/run"
-	rm -rf "$folder/apt"
-	echo "$*" >"$folder/packages"
+	rm -rf "$folder.new"
+	suite_download "$name" "$folder.new/apt" "$@"
+	suite_unpack "$folder.new/apt" "$folder.new/root"
+	suite_run "$folder/root" "$folder.new/run"
+	rm -rf "$folder.new/apt"
+	echo "$*" >"$folder.new/packages"
+	rm -rf "$folder.old"
+	[ ! -e "$folder" ] || mv "$folder" "$folder.old"
+	mv "$folder.new" "$folder"
+	rm -rf "$folder.old"
 }
 
 # suite_program NAME PROGRAM: makes bin/NAME-PROGRAM in the cache start that program of the suite.
@@ -63,6 +69,7 @@ suite_unpack() {
 			--exclude './usr/share/doc/*' --exclude './usr/share/man/*' --exclude './usr/share/locale/*' ||
 			die "cannot unpack ${deb##*/}: check the free space of $cache"
 	done
+	keep_targets "$root"
 }
 
 # suite_run ROOT FILE: writes a script that runs a program in ROOT as root. The program sees the cache, the temporary folder,

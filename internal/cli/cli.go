@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"guestcore/internal/argv"
+	"guestcore/internal/version"
 )
 
 // How the program ends.
@@ -174,7 +175,7 @@ var versionCommand = &command{
 		if done, err := f.parse(e, args, 0, 0); done || err != nil {
 			return err
 		}
-		fmt.Fprintln(e.stdout, Version())
+		fmt.Fprintln(e.stdout, version.String())
 		return nil
 	},
 }

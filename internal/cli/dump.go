@@ -10,6 +10,7 @@ import (
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
+	"guestcore/internal/version"
 )
 
 var dumpCommand = &command{
@@ -41,12 +42,15 @@ var dumpCommand = &command{
 			return err
 		}
 		defer s.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		m := &monitor.Monitor{Session: s, Creator: version.String(), Log: logger(e, src.verbose)}
 		out := io.Writer(answers)
 		if *asJSON {
 			out = io.Discard
 		}
 		res, err := m.Dump(e.ctx, r, out, show)
+		if paused := s.Resume(); paused > 0 {
+			fmt.Fprintf(e.stderr, "guestcore: QEMU was stopped for %.2f s\n", paused.Seconds())
+		}
 		if err != nil || !*asJSON {
 			return err
 		}

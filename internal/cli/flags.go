@@ -17,7 +17,8 @@ import (
 type flags struct {
 	*flag.FlagSet
 	cmd  *command
-	args []string // what is no flag
+	src  *source  // nil: the command has none
+	args []string // what is no flag; a source that a flag names is the first
 }
 
 func newFlags(c *command) *flags { return &flags{FlagSet: argv.New(c.name), cmd: c} }
@@ -32,6 +33,9 @@ func (f *flags) parse(e *env, args []string, least, most int) (done bool, err er
 	}
 	if err != nil {
 		return false, usagef("%v", err)
+	}
+	if f.src != nil && f.src.pid > 0 {
+		f.args = append([]string{session.PID(f.src.pid)}, f.args...)
 	}
 	switch n := len(f.args); {
 	case n < least:
@@ -85,6 +89,8 @@ type source struct {
 	ram          pairs
 	spoolDir     string
 	coredumpDir  string
+	pid          int
+	noStop       bool
 	partial      bool
 	verbose      bool
 	show         progress.Renderer // of a decompression; nil: as stderr is
@@ -92,6 +98,9 @@ type source struct {
 
 func (f *flags) source() *source {
 	s := &source{ram: pairs{}}
+	f.src = s
+	f.IntVar(&s.pid, "pid", 0, "the QEMU with that process id instead of CORE, `PID`; it is stopped meanwhile")
+	f.BoolVar(&s.noStop, "no-stop", false, "with --pid: leave QEMU running, if its guest is stopped")
 	f.StringVar(&s.exe, "exe", "", "QEMU's executable, if not the `FILE` the core names")
 	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
@@ -116,6 +125,7 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 	}
 	opened, err := session.Open(e.ctx, session.Options{
 		Core:        core,
+		NoStop:      s.noStop,
 		Exe:         s.exe,
 		DebugDirs:   s.debugDirs,
 		Sysroot:     s.sysroot,

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"guestcore/internal/gdbtarget"
 	"guestcore/internal/monitor"
 	"guestcore/internal/rsp"
 	"guestcore/internal/rsp/endpoint"
 	"guestcore/internal/session"
+	"guestcore/internal/version"
 )
 
 var serveCommand = &command{
@@ -44,11 +44,11 @@ var serveCommand = &command{
 			return err
 		}
 		defer ln.Close()
-		m := &monitor.Monitor{Session: s, Creator: Version(), Log: logger(e, src.verbose)}
+		m := &monitor.Monitor{Session: s, Creator: version.String(), Log: logger(e, src.verbose)}
 		if w.stdio {
 			m.Leaving = "stay in gdb until it is: gdb ends what it started within seconds of leaving it"
 		}
-		t, err := newTarget(s, src, m)
+		t, err := s.Target(m.Run)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 	if asJSON {
 		return printJSON(out, announcement{ln.Target(), s.ExePath, s.Process.PID(), len(s.Process.Threads()), s.Warnings})
 	}
-	fmt.Fprintf(out, "guestcore: core of %s, pid %d, %d threads\n", s.ExePath, s.Process.PID(), len(s.Process.Threads()))
+	fmt.Fprintf(out, "guestcore: %s of %s, pid %d, %d threads\n", s.What(), s.ExePath, s.Process.PID(), len(s.Process.Threads()))
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(out, "guestcore: warning: %s\n", warning)
 	}
@@ -125,16 +125,4 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 		fmt.Fprintf(out, "    target remote %s\n", ln.Target())
 	}
 	return nil
-}
-
-// newTarget is the session as gdb sees it.
-func newTarget(s *session.Session, src *source, m *monitor.Monitor) (rsp.Target, error) {
-	return gdbtarget.New(s.Process, gdbtarget.Options{
-		ExePath:     s.ExePath,
-		Sysroot:     src.sysroot,
-		Monitor:     m.Run,
-		WantSymbols: s.WantSymbols,
-		SymbolFound: s.SymbolFound,
-		Log:         m.Log,
-	})
 }

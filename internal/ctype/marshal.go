@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Wanted names members by structure: {"FlatRange": {"mr", "addr.start"}}.
@@ -36,25 +37,33 @@ func NewTable(from Layouts, version string, wanted Wanted) (t *Table, missing []
 		if err != nil {
 			return nil, nil, err
 		}
-		entry := tableStruct{Fields: map[string]uint64{}}
+		entry := tableStruct{Fields: places{}}
 		if s.Size != 0 {
 			entry.Size = &s.Size
 		}
 		for _, path := range wanted[name] {
-			f, err := s.Field(path)
+			f, err := s.Field(strings.ReplaceAll(path, "[]", "[0]"))
 			switch {
 			case errors.Is(err, ErrNoMember) || err == nil && f.Bits != nil:
 				missing = append(missing, name+"."+path)
 			case err != nil:
 				return nil, nil, err
 			default:
-				entry.Fields[path] = f.Offset
+				entry.Fields[path] = placeOf(f)
 			}
 		}
 		t.structs[name] = entry
 	}
 	slices.Sort(missing)
 	return t, missing, nil
+}
+
+// placeOf is what a table keeps of a field.
+func placeOf(f Field) Place {
+	if f.Kind == KindArray && f.Count > 0 && f.Elem.Size > 0 {
+		return Place{f.Offset, f.Elem.Size, f.Count}
+	}
+	return Place{Offset: f.Offset, Size: f.Size}
 }
 
 // WriteTables writes tables as ParseTable reads them, sorted, one line for each structure. The keys are the versions.

@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Table is a Layouts made of bare offsets. Its fields have KindUnknown and Size 0: a table knows where a member lies and not
-// what it is. Only the paths that it lists can be asked.
+// Table is a Layouts made of offsets. Its fields have KindUnknown, or KindArray, and often no size: a table knows where a member lies
+// and not what it is. Only the paths that it lists can be asked, and the elements of arrays whose count it has.
 type Table struct {
 	From    string // the key it had in its file: a version of the program
 	structs map[string]tableStruct
@@ -18,15 +18,16 @@ type Table struct {
 
 // tableStruct is one structure as it stands in the JSON. All numbers are bytes; a null size is one that is not known.
 type tableStruct struct {
-	Size   *uint64           `json:"size"`
-	Fields map[string]uint64 `json:"fields"`
+	Size   *uint64 `json:"size"`
+	Fields places  `json:"fields"`
 }
 
 // ParseTable reads a file of tables, one for each version of a program:
 //
-//	{"7.2.22": {"FlatRange": {"size": 64, "fields": {"mr": 0, "addr.start": 16}}}}
+//	{"7.2.22": {"CPUX86State": {"size": 14880, "fields": {"eip": [128, 8], "segs": [184, 24, 6], "segs[].base": [192, 8]}}}}
 //
-// Offsets at or beyond the end of a structure of known size are refused.
+// A member is its offset, [offset, size] or, of an array, [offset, size of an element, count]; see [Place]. Members outside a
+// structure of known size are refused.
 func ParseTable(r io.Reader) (map[string]*Table, error) {
 	var file map[string]map[string]tableStruct
 	dec := json.NewDecoder(r)
@@ -42,16 +43,45 @@ func ParseTable(r io.Reader) (map[string]*Table, error) {
 	tables := make(map[string]*Table, len(file))
 	for version, structs := range file {
 		for name, s := range structs {
-			for path, off := range s.Fields {
-				if s.Size != nil && off >= *s.Size {
+			for path, p := range s.Fields {
+				if s.Size != nil && !p.within(*s.Size) {
 					return nil, fmt.Errorf("layout table: %s: %s.%s: offset %d is outside the structure of %d bytes",
-						version, name, path, off, *s.Size)
+						version, name, path, p.Offset, *s.Size)
 				}
 			}
 		}
 		tables[version] = &Table{From: version, structs: structs}
 	}
 	return tables, nil
+}
+
+// Record is one structure of a table.
+type Record struct {
+	Size    uint64           // bytes; 0: not known
+	Members map[string]Place // by path
+}
+
+// MakeTable makes a table of structures by name.
+func MakeTable(from string, records map[string]Record) *Table {
+	t := &Table{From: from, structs: map[string]tableStruct{}}
+	for name, r := range records {
+		s := tableStruct{Fields: maps.Clone(r.Members)}
+		if r.Size != 0 {
+			s.Size = &r.Size
+		}
+		t.structs[name] = s
+	}
+	return t
+}
+
+// Record is a copy of what the table has of a structure.
+func (t *Table) Record(name string) (Record, bool) {
+	s, ok := t.structs[name]
+	r := Record{Members: maps.Clone(s.Fields)}
+	if s.Size != nil {
+		r.Size = *s.Size
+	}
+	return r, ok
 }
 
 // Struct finds a structure in the table.
@@ -74,9 +104,9 @@ func (t *Table) Structs() []string { return slices.Sorted(maps.Keys(t.structs)) 
 func (t *Table) Fields(name string) []string { return slices.Sorted(maps.Keys(t.structs[name].Fields)) }
 
 func (s tableStruct) field(path string) (Field, error) {
-	off, ok := s.Fields[path]
+	p, ok := s.Fields.find(path)
 	if !ok {
 		return Field{}, ErrNoMember
 	}
-	return Field{Offset: off}, nil
+	return p.field(), nil
 }

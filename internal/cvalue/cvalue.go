@@ -64,6 +64,15 @@ func (o *Object) Size() uint64 {
 // Has reports whether the type has a member at path.
 func (o *Object) Has(path string) bool { return o.typ != nil && o.typ.Has(path) }
 
+// Field is what the layout says of a member; false if the type has none there.
+func (o *Object) Field(path string) (ctype.Field, bool) {
+	if !o.Has(path) {
+		return ctype.Field{}, false
+	}
+	f, err := o.typ.Field(path)
+	return f, err == nil
+}
+
 // AddrOf is the address of a member.
 func (o *Object) AddrOf(path string) addr.HVA {
 	f, ok := o.field(path, 0)
@@ -134,6 +143,52 @@ func (o *Object) Uint64(path string) uint64 {
 	return 0
 }
 
+// Uint reads an unsigned integer of the size that the layout says: of members
+// whose type changed, a target_ulong, a bool that was an int.
+func (o *Object) Uint(path string) uint64 {
+	f, ok := o.field(path, 0)
+	if !ok {
+		return 0
+	}
+	return o.uint(path, o.bytes(path, f.Size))
+}
+
+// Uints reads an array of unsigned integers of any size.
+func (o *Object) Uints(path string) []uint64 {
+	f, ok := o.field(path, 0)
+	if !ok {
+		return nil
+	}
+	if f.Elem == nil || f.Elem.Size == 0 {
+		o.err = fmt.Errorf("struct %s: %s is no array of known size", o.typ.Name, path)
+		return nil
+	}
+	p := o.bytes(path, f.Count*f.Elem.Size)
+	var out []uint64
+	for ; o.err == nil && len(p) > 0; p = p[f.Elem.Size:] {
+		out = append(out, o.uint(path, p[:f.Elem.Size]))
+	}
+	return out
+}
+
+// uint is the number in p, which is a member of the object.
+func (o *Object) uint(path string, p []byte) uint64 {
+	switch len(p) {
+	case 1:
+		return uint64(p[0])
+	case 2:
+		return uint64(o.space.Order.Uint16(p))
+	case 4:
+		return uint64(o.space.Order.Uint32(p))
+	case 8:
+		return o.space.Order.Uint64(p)
+	}
+	if o.err == nil {
+		o.err = fmt.Errorf("struct %s: %s has %d bytes, not those of an integer", o.typ.Name, path, len(p))
+	}
+	return 0
+}
+
 // Ulong reads a member of the size of a pointer: a ram_addr_t, a size_t.
 func (o *Object) Ulong(path string) uint64 {
 	if p := o.bytes(path, uint64(o.space.PointerSize)); p != nil {
@@ -141,6 +196,9 @@ func (o *Object) Ulong(path string) uint64 {
 	}
 	return 0
 }
+
+// Bytes reads a member of size bytes as it lies in memory; nil on error.
+func (o *Object) Bytes(path string, size uint64) []byte { return o.bytes(path, size) }
 
 // Pointer reads a pointer.
 func (o *Object) Pointer(path string) addr.HVA { return addr.HVA(o.Ulong(path)) }

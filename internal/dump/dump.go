@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"guestcore/internal/guest"
+	"guestcore/internal/guest/mapping"
 )
 
 // Format is a kind of dump file.
@@ -33,8 +34,15 @@ type Options struct {
 	// IncludePMEM also writes nonvolatile memory that the hypervisor's own
 	// dump leaves out, ExcludePMEM leaves all of it out.
 	IncludePMEM, ExcludePMEM bool
+	// StaleRegisters writes registers of processors that ran on with newer
+	// ones, too.
+	StaleRegisters bool
 	// Window limits the dump to a range of addresses.
 	Window Window
+	// Mappings are where the processors have memory mapped, for formats that
+	// show virtual addresses; nil: memory is shown as it lies. Package mapping
+	// finds them.
+	Mappings []mapping.Mapping
 	// Creator is the program's name and version, for formats that note it.
 	Creator string
 	// Align is the alignment of memory in the file, in bytes, a power of two;
@@ -61,12 +69,16 @@ func (o Options) Plain(format string) error {
 	return nil
 }
 
-// All refuses a window for a format that holds all of guest memory.
+// All refuses a window and virtual addresses for a format that holds all of
+// guest memory as it lies.
 func (o Options) All(format string) error {
-	if o.Window.IsZero() {
-		return nil
+	if !o.Window.IsZero() {
+		return fmt.Errorf("%s holds all of guest memory, with QEMU too: leave begin and length out or use the elf format", format)
 	}
-	return fmt.Errorf("%s holds all of guest memory, with QEMU too: leave begin and length out or use the elf format", format)
+	if o.Mappings != nil {
+		return fmt.Errorf("%s has no virtual addresses, with QEMU too: leave paging out or use the elf format", format)
+	}
+	return nil
 }
 
 // DefaultAlign is the alignment of memory in a file: the page of most

@@ -54,8 +54,12 @@ func (t *Target) procStatus() []byte {
 	if argv := t.p.Command(); t.exePath() == "" && len(argv) > 0 {
 		name = filepath.Base(argv[0])
 	}
-	return fmt.Appendf(nil, "Name:\t%s\nState:\tX (dead)\nTgid:\t%d\nPid:\t%d\nThreads:\t%d\n",
-		name[:min(len(name), commLength)], t.p.PID(), t.p.PID(), len(t.ids))
+	state := "X (dead)"
+	if t.opt.Live {
+		state = "t (tracing stop)"
+	}
+	return fmt.Appendf(nil, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nThreads:\t%d\n",
+		name[:min(len(name), commLength)], state, t.p.PID(), t.p.PID(), len(t.ids))
 }
 
 // procMaps lists the mappings as /proc/PID/maps does (proc_pid_maps(5)). A

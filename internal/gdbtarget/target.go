@@ -37,6 +37,8 @@ type Options struct {
 	// Either may be nil.
 	WantSymbols func() []string
 	SymbolFound func(name string, a addr.HVA)
+	// Live tells that the process is not dead, but stopped to be read.
+	Live bool
 	// Log gets a line for each decision; nil for none.
 	Log *slog.Logger
 }
@@ -163,6 +165,9 @@ func (t *Target) ThreadInfo(id rsp.TID) rsp.ThreadInfo {
 
 // RefuseResume says why nothing runs here.
 func (t *Target) RefuseResume() string {
+	if t.opt.Live {
+		return "guestcore: the process is only read here, and not resumed before guestcore ends"
+	}
 	return "guestcore: the process is dead, its core file can be read but not resumed"
 }
 

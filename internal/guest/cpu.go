@@ -4,12 +4,25 @@ import "guestcore/internal/arch"
 
 // CPU is a virtual processor.
 type CPU struct {
-	Index int // the hypervisor's number of it, from 0
+	Index  int // the hypervisor's number of it, from 0
+	Thread int // the hypervisor's thread that is the processor, 0 if not known
+	// Activity is what it was doing, such as "halted" or "executing", "" if
+	// not known.
+	Activity string
 	// State is its registers, nil when Trust is Unknown.
 	State arch.State
 	Trust Trust
-	// Reason says why Trust is not Valid, for the user.
+	// Reason says why Trust is not Valid, or in what Valid is limited, for the
+	// user.
 	Reason string
+}
+
+// Label is how far the registers can be relied on, and why no further.
+func (c CPU) Label() string {
+	if c.Reason == "" {
+		return c.Trust.String()
+	}
+	return c.Trust.String() + ", " + c.Reason
 }
 
 // Trust says how far the registers of a CPU can be relied on.

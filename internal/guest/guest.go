@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sort"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/arch"
@@ -25,6 +26,11 @@ type Machine struct {
 	// VMCoreInfo is the guest kernel's VMCOREINFO ELF note, header included,
 	// nil when it has none.
 	VMCoreInfo []byte
+	// Kernel is what is known of the guest's kernel, nil if nobody asked.
+	Kernel *Kernel
+	// Other is memory that the guest reads and a dump leaves out, in order of
+	// address: flash, a host device's memory, nonvolatile or unplugged memory.
+	Other []Range
 	// Missing lists the ranges of Image that the source lacks, with the
 	// reason. A dump is refused while there are any, unless asked for.
 	Missing []Missing
@@ -36,6 +42,10 @@ type Machine struct {
 	// Notes what is no memory of the guest though it may look so.
 	Warnings, Notes []string
 }
+
+// HasMemory reports whether there is memory of any kind at an address, and
+// not a device or nothing at all.
+func (m *Machine) HasMemory(a addr.GPA) bool { return m.Image.Has(a) || within(m.Other, a) }
 
 // Missing is a range of guest memory that the source does not hold.
 type Missing struct {
@@ -78,6 +88,16 @@ func (im *Image) Size() uint64 {
 		n += r.Size
 	}
 	return n
+}
+
+// Has reports whether an address is in one of Ranges.
+func (im *Image) Has(a addr.GPA) bool { return within(im.Ranges, a) }
+
+// within reports whether an address is in one of some ranges, which are in
+// order.
+func within(ranges []Range, a addr.GPA) bool {
+	i := sort.Search(len(ranges), func(i int) bool { return a < ranges[i].End() })
+	return i < len(ranges) && ranges[i].Addr <= a
 }
 
 // ReadAt reads guest-physical memory. It returns the bytes before the first

@@ -14,6 +14,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/guest/mapping"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
@@ -60,24 +61,38 @@ func detachFlag(fs *flag.FlagSet) *bool {
 	return detach
 }
 
-func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+// ParseDump reads the arguments of dump-guest-memory.
+func ParseDump(args []string) (DumpRequest, error) {
+	r, detach, err := parseDump(args)
+	if err == nil && detach {
+		err = errors.New("--detach is for gdb, which goes on with other commands: leave it out")
+	}
+	return r, err
+}
+
+func parseDump(args []string) (r DumpRequest, detach bool, err error) {
 	fs := argv.New(dumpCommand.name)
-	dumpArgs, detach := NewDumpArgs(fs), detachFlag(fs)
+	dumpArgs, detached := NewDumpArgs(fs), detachFlag(fs)
 	words, err := argv.Parse(fs, args, `"help dump-guest-memory" lists the flags`)
+	if err != nil {
+		return r, false, err
+	}
+	r, err = dumpArgs.Request(words)
+	return r, *detached, err
+}
+
+func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) error {
+	r, detach, err := parseDump(args)
 	if errors.Is(err, flag.ErrHelp) {
 		return helpCommand.run(m, ctx, []string{dumpCommand.name}, out)
 	}
 	if err != nil {
 		return err
 	}
-	r, err := dumpArgs.Request(words)
-	if err != nil {
-		return err
-	}
 	if r.File == "-" {
 		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
 	}
-	if *detach {
+	if detach {
 		return m.Detach(ctx, r, out)
 	}
 	_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
@@ -87,7 +102,7 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	d, err := m.plan(r, out)
+	d, err := m.plan(ctx, r, out)
 	if err != nil {
 		return DumpResult{}, err
 	}
@@ -104,7 +119,7 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 
 // plan makes all of a dump but the file. It prints the table of RAM ranges and
 // the warnings.
-func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
+func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dumping, error) {
 	if m.last.active() {
 		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
 	}
@@ -128,6 +143,13 @@ func (m *Monitor) plan(r DumpRequest, out io.Writer) (*dumping, error) {
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
 	if machine.Sealed != "" && r.Partial {
 		warnings = append(warnings, machine.Sealed)
+	}
+	if r.Paging {
+		var more []string
+		if r.Mappings, more, err = mapping.Of(ctx, machine); err != nil {
+			return nil, err
+		}
+		warnings = append(warnings, more...)
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)

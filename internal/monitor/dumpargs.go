@@ -18,6 +18,7 @@ type DumpRequest struct {
 	File   string
 	Arch   string // "" and "auto": QEMU's own
 	Format string // "": the first of formats
+	Paging bool   // show where the vCPUs have memory mapped
 	dump.Options
 	Output dump.FileOptions // of the file
 	To     *os.File         // where the dump goes if not to File
@@ -33,7 +34,7 @@ type DumpArgs struct {
 	r             DumpRequest
 	begin, length quantity
 	skipZero      bool
-	hmp           struct{ zlib, lzo, snappy, raw, paging, windows bool }
+	hmp           struct{ zlib, lzo, snappy, raw, windows bool }
 }
 
 // NewDumpArgs defines the flags of a dump on fs.
@@ -42,6 +43,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
 	fs.BoolVar(&a.r.IncludePMEM, "include-pmem", false, "also write nonvolatile memory that QEMU's own dump leaves out")
 	fs.BoolVar(&a.r.ExcludePMEM, "exclude-pmem", false, "leave all nonvolatile memory out, NVDIMMs too, which QEMU's own dump has")
+	fs.BoolVar(&a.r.StaleRegisters, "stale-registers", false, "write the vCPUs' registers also where the accelerator (KVM) had newer ones")
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")
@@ -52,11 +54,12 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.BoolVar(&a.r.Output.KeepPartial, "keep-partial", false, "keep what was written when the rest could not be")
 	fs.Var(&a.begin, "begin", "the first guest-physical `ADDRESS` to write; with --length")
 	fs.Var(&a.length, "length", "the `BYTES` from --begin on to write")
+	fs.BoolVar(&a.r.Paging, "paging", false, "give memory the virtual addresses that the vCPUs' page tables have for it, as gdb needs them; elf only")
 	fs.BoolVar(&a.hmp.zlib, "z", false, "as in QEMU's monitor: --format kdump-zlib")
 	fs.BoolVar(&a.hmp.lzo, "l", false, "as in QEMU's monitor: --format kdump-lzo")
 	fs.BoolVar(&a.hmp.snappy, "s", false, "as in QEMU's monitor: --format kdump-snappy")
 	fs.BoolVar(&a.hmp.raw, "R", false, "as in QEMU's monitor: not the flattened form, which only a pipe gets here anyway")
-	fs.BoolVar(&a.hmp.paging, "p", false, "as in QEMU's monitor; refused, it needs the vCPUs' state")
+	fs.BoolVar(&a.r.Paging, "p", false, "as in QEMU's monitor: --paging")
 	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor; refused, it needs the vCPUs' state")
 	return a
 }
@@ -121,10 +124,6 @@ func (a *DumpArgs) position(r *DumpRequest, words []string) error {
 
 // format settles the format: by its name or by one of QEMU's letters.
 func (a *DumpArgs) format(r *DumpRequest) error {
-	if a.hmp.paging {
-		return errors.New("-p needs the registers of the vCPUs, which come with vCPU state and are not read yet: leave it out, " +
-			"crash and drgn find the page tables by themselves")
-	}
 	if a.hmp.windows {
 		return errors.New("-w, a Windows crash dump, needs the registers of the vCPUs, which come with vCPU state and are not read yet: " +
 			"leave it out for an ELF dump")
@@ -148,6 +147,8 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return err
 	}
 	switch {
+	case r.Paging && strings.HasPrefix(f.Name(), "kdump-"):
+		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none, with QEMU too: leave them out or use the elf format", f.Name())
 	case a.hmp.raw && r.Flattened:
 		return errors.New("-R and --flattened exclude each other: leave one out")
 	case a.hmp.raw && !strings.HasPrefix(f.Name(), "kdump-"):

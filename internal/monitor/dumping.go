@@ -64,7 +64,7 @@ func (d *dumping) run(ctx context.Context) {
 // Detach starts a dump and returns once it is planned; what is known then it
 // prints. The dump goes on when ctx has ended: see [Monitor.Finish].
 func (m *Monitor) Detach(ctx context.Context, r DumpRequest, out io.Writer) error {
-	d, err := m.plan(r, out)
+	d, err := m.plan(ctx, r, out)
 	if err != nil {
 		return err
 	}

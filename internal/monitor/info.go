@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"guestcore/internal/dump"
@@ -16,6 +17,7 @@ import (
 // numbers, sizes in bytes.
 type Info struct {
 	Machine   qemu.Machine `json:"machine"`
+	CPUs      []CPU        `json:"cpus"`
 	Symbols   Symbols      `json:"symbols"`
 	FlatView  []FlatRange  `json:"flatview"`
 	RAMBlocks []RAMBlock   `json:"ramblocks"`
@@ -72,7 +74,7 @@ func (m *Monitor) Info() (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Machine: vm.Machine(), FlatView: []FlatRange{}, RAMBlocks: []RAMBlock{}, Warnings: m.Session.Warnings}
+	info := Info{Machine: vm.Machine(), FlatView: []FlatRange{}, RAMBlocks: []RAMBlock{}, Warnings: slices.Clone(m.Session.Warnings)}
 	for _, r := range vm.FlatView() {
 		fr := FlatRange{
 			Start: uint64(r.Start), End: uint64(r.End()), Kind: r.Kind(), Name: r.Region.Name,
@@ -92,6 +94,9 @@ func (m *Monitor) Info() (Info, error) {
 			block.VirtioMem = &VirtioMem{d.Plugged, d.Requested, d.Usable, d.BlockSize}
 		}
 		info.RAMBlocks = append(info.RAMBlocks, block)
+	}
+	if info.CPUs, err = cpus(vm); err != nil {
+		info.Warnings = append(info.Warnings, err.Error())
 	}
 	info.Symbols = Symbols{Layout: vm.Layout(), Globals: vm.Globals(), Notes: vm.Notes()} // after Machine, which looks some up
 	if m.Session.Exe != nil {
@@ -242,6 +247,8 @@ func printRAMBlocks(out io.Writer, info Info) {
 // PrintInfo prints everything, for a user without gdb.
 func PrintInfo(out io.Writer, info Info) {
 	printMachine(out, info)
+	fmt.Fprintln(out)
+	printCPUs(out, info)
 	fmt.Fprintln(out)
 	printSymbols(out, info)
 	fmt.Fprintln(out)

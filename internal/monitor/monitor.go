@@ -50,6 +50,8 @@ func commands() []command {
 		infoFlatView,
 		infoRAMBlocks,
 		infoMachine,
+		infoCPUs,
+		infoRegisters,
 		infoSymbols,
 		helpCommand,
 	}

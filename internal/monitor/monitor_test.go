@@ -90,8 +90,8 @@ func TestFind(t *testing.T) {
 	for line, want := range map[string]string{
 		"quit":     `unknown command "quit": there are dump-guest-memory, info dump, cancel-dump, info flatview`,
 		"dumpx":    `unknown command "dumpx"`,
-		"info":     `unknown command "info": there are info dump, info flatview, info ramblocks, info machine, info symbols;`,
-		"info foo": `unknown command "info foo": there are info dump, info flatview, info ramblocks, info machine, info symbols;`,
+		"info":     `unknown command "info": there are info dump, info flatview, info ramblocks, info machine, info cpus, info registers, info symbols;`,
+		"info foo": `unknown command "info foo": there are info dump, info flatview, info ramblocks, info machine, info cpus, info registers, info symbols;`,
 		"flatview": `unknown command "flatview": there are dump-guest-memory`,
 	} {
 		if _, _, err := find(strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -128,7 +128,7 @@ func TestHelp(t *testing.T) {
 	if got, err := run(""); got != all || err != nil {
 		t.Errorf("an empty line says %q, %v", got, err)
 	}
-	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 5 || !strings.Contains(got, "info symbols") {
+	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 7 || !strings.Contains(got, "info symbols") {
 		t.Errorf("help info: %v\n%s", err, got)
 	}
 	for line, want := range map[string]string{
@@ -137,6 +137,7 @@ func TestHelp(t *testing.T) {
 		"help info machine x": `unknown command "info machine x"`,
 		`help "`:              "is not closed",
 		"info machine x":      `info machine takes no arguments, not "x"`,
+		"info registers 0 1":  `info registers takes the number of one CPU, not "0 1"`,
 	} {
 		if got, err := run(line); err == nil || !strings.Contains(err.Error(), want) || got != "" {
 			t.Errorf("%q: %q, %v; want an error with %q", line, got, err, want)

@@ -1,12 +1,15 @@
 package qemu
 
 import (
+	"debug/elf"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/guest"
 )
 
 // target is one of QEMU's targets and the architectures its guests can have.
@@ -18,11 +21,44 @@ type target struct {
 }
 
 var targets = []target{
-	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false}, // QEMU itself writes EM_386 while no vCPU is in long mode
+	{"-x86_64-cpu", "", []string{"X86_64", "386"}, false},
 	{"-i386-cpu", "", []string{"386"}, false},
-	{"-arm-cpu", "aarch64", []string{"aarch64-le", "aarch64-be"}, true},
+	{"-arm-cpu", "qemu-system-arm", []string{"arm", "arm-be"}, true},
+	{"-arm-cpu", "", []string{"aarch64-le", "aarch64-be", "arm", "arm-be"}, true},
 	{"-s390x-cpu", "", []string{"s390"}, false},
 	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}, false},
+	{"-riscv-cpu", "riscv32", []string{"riscv32"}, false},
+	{"-riscv-cpu", "", []string{"riscv64"}, false},
+	{"-loongarch-cpu", "", []string{"loongarch64"}, false},
+}
+
+// archOf is the architecture of a guest by the registers of its first vCPU, as
+// QEMU's own dump settles it (cpu_get_dump_info of each target); "" if they do
+// not tell.
+func archOf(state arch.State) string {
+	switch s := state.(type) {
+	case *arch.ARM64:
+		if s.BigEndian() {
+			return "aarch64-be"
+		}
+		return "aarch64-le"
+	case *arch.ARM:
+		if s.BigEndian() {
+			return "arm-be"
+		}
+		return "arm"
+	case *arch.PPC64:
+		if s.LittleEndian {
+			return "ppc64-le"
+		}
+		return "ppc64-be"
+	case *arch.X86:
+		if s.LongMode() {
+			return "X86_64"
+		}
+		return "386"
+	}
+	return ""
 }
 
 // Arch settles the guest's architecture: name as the user gave it, "" and
@@ -50,7 +86,7 @@ func (vm *VM) Arch(name string) (g arch.Guest, warning string, err error) {
 	case !ok:
 		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s", ErrArch, g, typ)
 	case auto:
-		return vm.autoArch(typ, t)
+		return vm.autoArch(cpus[0], t)
 	case !slices.Contains(t.archs, g.Name):
 		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g, typ, strings.Join(t.archs, " or "))
 	}
@@ -68,11 +104,18 @@ func (vm *VM) target(cpuType string) (target, bool) {
 	return targets[i], true
 }
 
-// autoArch chooses among a target's architectures. Where they differ in byte
-// order, the guest kernel's vmcoreinfo note tells which one it is.
-func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, err error) {
+// autoArch chooses among a target's architectures: by the first vCPU's
+// registers or, where those are not to be had and the two differ in byte order,
+// by the guest kernel's vmcoreinfo note.
+func (vm *VM) autoArch(first vcpu, t target) (g arch.Guest, warning string, err error) {
+	if state, err := vm.state(first); err == nil {
+		if name := archOf(state); slices.Contains(t.archs, name) {
+			g, err = arch.GuestByName(name)
+			return vm.withClass(g), "", err
+		}
+	}
 	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
-		return g, "", err
+		return vm.withClass(g), "", err
 	}
 	other, err := arch.GuestByName(t.archs[1])
 	if err != nil || other.Order == g.Order {
@@ -87,5 +130,19 @@ func (vm *VM) autoArch(cpuType string, t target) (g arch.Guest, warning string, 
 	case t.likely:
 		return g, fmt.Sprintf("no vmcoreinfo note tells the guest's byte order, %s is assumed: name %s if that is wrong", g, other), nil
 	}
-	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, cpuType, strings.Join(t.archs, " or "))
+	return g, "", fmt.Errorf("%w of vCPUs of type %s may be %s, and no vmcoreinfo note tells which: name it", ErrArch, first.Type, strings.Join(t.archs, " or "))
+}
+
+// withClass gives an x86 guest of 32 bits an ELF64 file, as QEMU does
+// (target/i386/arch_dump.c), if its memory goes beyond the addresses that have
+// 32: where a ROM ends at 4 GiB it does.
+func (vm *VM) withClass(g arch.Guest) arch.Guest {
+	if g.Machine != elf.EM_386 {
+		return g
+	}
+	memory, err := vm.memory()
+	if err == nil && slices.ContainsFunc(memory.image.Ranges, func(r guest.Range) bool { return r.End() > math.MaxUint32 }) {
+		g.Class = elf.ELFCLASS64
+	}
+	return g
 }

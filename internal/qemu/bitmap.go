@@ -54,16 +54,16 @@ func (b bitmap) count() uint64 {
 	return uint64(n)
 }
 
-// run is a part of a RAM block, its start and end in bytes.
-type run struct{ start, end uint64 }
+// stretch is a part of a RAM block, its start and end in bytes.
+type stretch struct{ start, end uint64 }
 
 // runs are the parts of [start, end) whose bits are as set says, as long as
 // they can be. What lies behind the last bit is not set.
-func (b bitmap) runs(start, end uint64, set bool) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func (b bitmap) runs(start, end uint64, set bool) iter.Seq[stretch] {
+	return func(yield func(stretch) bool) {
 		for at := start; at < end; {
 			is := b.isSet(at)
-			r := run{at, at}
+			r := stretch{at, at}
 			for r.end < end && b.isSet(r.end) == is {
 				r.end = min(end, (r.end/b.piece+1)*b.piece)
 			}

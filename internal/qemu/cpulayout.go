@@ -2,43 +2,129 @@ package qemu
 
 import (
 	"fmt"
+	"strings"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/ctype"
 	"guestcore/internal/cvalue"
 )
 
 // cpuLayout says where the registers of the machine's vCPUs are.
 type cpuLayout struct {
-	layout         // has CPUState and EnvType
+	layout         // has CPUState, EnvType, and the target's own vCPU, such as X86CPU
 	EnvType string // the target's structure of registers: CPUX86State and the like
 	Env     uint64 // its place in the vCPU's object, bytes
 }
 
-// findCPULayout finds the layout of the machine's vCPUs.
-func (vm *VM) findCPULayout() (cpuLayout, error) {
-	if vm.layout.Table {
-		return cpuLayout{}, fmt.Errorf("%w of vCPUs without debug information", ErrNoLayout)
-	}
-	for _, env := range []string{"CPUArchState", "CPUX86State"} { // renamed in 7.1
-		cpu, err := vm.layout.Struct("CPUState")
-		if err != nil {
-			return cpuLayout{}, err
-		}
-		if _, err := vm.layout.Struct(env); err == nil {
-			_ = cpu // before 8.2 env lies elsewhere
-			return cpuLayout{layout: vm.layout, EnvType: env, Env: cpu.Size}, nil
-		}
-	}
-	return cpuLayout{}, ErrNoLayout
+// cpuTarget is how a target's vCPUs are made.
+type cpuTarget struct {
+	suffix  string  // of the vCPU's QOM type
+	cpu     string  // the vCPU's structure: CPUState, then env
+	env     string  // the structure of its registers
+	first   string  // the member that env begins with, in all releases
+	vmstate string  // the symbol of its VMState table
+	untold  bool    // the built-in table has this env of another target
+	runs    [][]run // each in the forms it can have
 }
 
-// env is the registers of a vCPU.
+var cpuTargets = []cpuTarget{
+	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", false, x86Runs(8)},
+	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", true, x86Runs(4)},
+	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", false, armRuns},
+	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", false, s390Runs},
+	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", false, ppcRuns},
+	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", false, nil},
+	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", true, nil},
+}
+
+func cpuTargetOf(cpuType string) (cpuTarget, error) {
+	for _, t := range cpuTargets {
+		if strings.HasSuffix(cpuType, t.suffix) {
+			return t, nil
+		}
+	}
+	return cpuTarget{}, fmt.Errorf("%w of vCPUs of type %s", ErrNoLayout, cpuType)
+}
+
+// findCPULayout finds the layout of the machine's vCPUs: in the debug
+// information, else in QEMU's own VMState tables and the built-in one.
+func (vm *VM) findCPULayout() (cpuLayout, error) {
+	cpus, err := vm.cpus()
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	t, err := cpuTargetOf(cpus[0].Type)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	if !vm.layout.Table {
+		return vm.debugCPULayout(t)
+	}
+	return vm.foundCPULayout(t, cpus[0])
+}
+
+// debugCPULayout is what the debug information says.
+func (vm *VM) debugCPULayout(t cpuTarget) (cpuLayout, error) {
+	s, err := vm.layout.Struct(t.cpu)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	env, err := s.Field("env")
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	return cpuLayout{layout: vm.layout, EnvType: t.env, Env: env.Offset}, nil
+}
+
+// foundCPULayout puts together what the process itself tells, and what the
+// built-in table has of the release that agrees with that best.
+func (vm *VM) foundCPULayout(t cpuTarget, c vcpu) (cpuLayout, error) {
+	f, err := vm.cpuFacts(t, c)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	releases, err := vm.cpuReleases(t)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	state, err := f.state(releases)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	env, err := f.registers(releases)
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	vm.notes = append(vm.notes, f.notes...)
+	table := ctype.MakeTable(f.name, map[string]ctype.Record{"CPUState": state, t.env: env, t.cpu: f.vcpu(releases)})
+	return cpuLayout{layout{table, f.name, true}, t.env, f.env}, nil
+}
+
+// env is the registers of a vCPU, with the members as QEMU's source names
+// them: "eip", "regs[3]", "segs[0].base", "cp15.ttbr1_el[1]". Has tells which
+// of them are known.
 func (vm *VM) env(c vcpu) (*cvalue.Object, error) {
 	l, err := vm.cpuLayout()
 	if err != nil {
 		return nil, err
 	}
+	return vm.cpuObject(l, c.Addr+addr.HVA(l.Env), l.EnvType)
+}
+
+// cpuState is the CPUState of a vCPU: thread_id, cpu_index, halted,
+// vcpu_dirty.
+func (vm *VM) cpuState(c vcpu) (*cvalue.Object, error) {
+	l, err := vm.cpuLayout()
+	if err != nil {
+		return nil, err
+	}
+	return vm.cpuObject(l, c.Addr, "CPUState")
+}
+
+// cpuObject is a structure of a vCPU's.
+func (vm *VM) cpuObject(l cpuLayout, a addr.HVA, typ string) (*cvalue.Object, error) {
 	space := *vm.space
 	space.Layouts = l.Layouts
-	return space.At(c.Addr+addr.HVA(l.Env), l.EnvType), nil
+	o := space.At(a, typ)
+	return o, o.Err()
 }

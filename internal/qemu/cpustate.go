@@ -1,7 +1,10 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/cvalue"
@@ -13,17 +16,82 @@ import (
 var readers = []struct {
 	suffix string
 	read   func(vm *VM, env *cvalue.Object) (arch.State, error)
-}{}
+}{
+	{"-x86_64-cpu", readX86},
+	{"-i386-cpu", readX86},
+	{"-arm-cpu", readARM},
+	{"-riscv-cpu", readRISCV},
+	{"-s390x-cpu", readS390X},
+	{"-powerpc64-cpu", readPPC64},
+}
 
-// guestCPUs reads the registers of all vCPUs, in the order of their numbers.
-func (vm *VM) guestCPUs() ([]guest.CPU, error) {
+// state reads the registers of a vCPU as they lie in its structure.
+func (vm *VM) state(c vcpu) (arch.State, error) {
+	for _, r := range readers {
+		if !strings.HasSuffix(c.Type, r.suffix) {
+			continue
+		}
+		env, err := vm.env(c)
+		if err != nil {
+			return nil, err
+		}
+		return r.read(vm, env)
+	}
+	return nil, fmt.Errorf("nothing reads the registers of a %s", c.Type)
+}
+
+// CPUs reads the registers of all vCPUs, in the order of their numbers. What
+// is wrong with one vCPU is its Reason; an error means that there are none to
+// be found.
+func (vm *VM) CPUs() ([]guest.CPU, error) {
 	cpus, err := vm.cpus()
 	if err != nil {
 		return nil, fmt.Errorf("vCPUs: %w", err)
 	}
-	out := make([]guest.CPU, len(cpus))
-	for i := range out {
-		out[i] = guest.CPU{Index: i, Reason: "not read"}
+	var out []guest.CPU
+	numbers := map[int]bool{}
+	for i, c := range cpus {
+		g := vm.guestCPU(i, c)
+		out, numbers[g.Index] = append(out, g), true
 	}
+	if len(numbers) < len(out) { // the layout is wrong, and with it all that was read
+		for i := range out {
+			out[i] = guest.CPU{Index: i, Reason: "the layout of vCPUs gives two of them the same number"}
+		}
+	}
+	slices.SortFunc(out, func(a, b guest.CPU) int { return cmp.Compare(a.Index, b.Index) })
 	return out, nil
+}
+
+// guestCPU reads one vCPU, which has the number i unless QEMU says otherwise.
+func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
+	g := guest.CPU{Index: i}
+	fail := func(err error) guest.CPU {
+		g.State, g.Trust, g.Reason = nil, guest.Unknown, err.Error()
+		return g
+	}
+	common, err := vm.cpuState(c)
+	if err != nil {
+		return fail(err)
+	}
+	g.Index = int(common.Uint32("cpu_index"))
+	if common.Has("thread_id") {
+		g.Thread = int(common.Uint32("thread_id"))
+	}
+	doing := activityOf(common)
+	g.Activity = doing.String()
+	g.Trust, g.Reason = vm.trust(common, doing)
+	if err := common.Err(); err != nil {
+		g.Index = i
+		return fail(err)
+	}
+	if g.State, err = vm.state(c); err != nil {
+		return fail(err)
+	}
+	if s, ok := g.State.(*arch.X86); ok && doing.mayExecute() && vm.accelerator() == "tcg" {
+		if s.RFLAGS, err = vm.x86Flags(c); err != nil {
+			g.Reason += fmt.Sprintf("; its arithmetic flags are not known: %v", err)
+		}
+	}
+	return g
 }

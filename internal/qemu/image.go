@@ -52,12 +52,12 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &guest.Machine{Arch: g, Image: memory.image, Missing: memory.missing, Notes: memory.notes, Sealed: vm.sealed()}
+	m := &guest.Machine{Arch: g, Image: memory.image, Other: memory.other, Missing: memory.missing, Notes: memory.notes, Sealed: vm.sealed()}
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}
-	if cpus, err := vm.guestCPUs(); err == nil {
-		m.CPUs = cpus
+	if m.CPUs, err = vm.CPUs(); err != nil {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("the vCPUs' registers are left out: %v", err))
 	}
 	m.Warnings = append(m.Warnings, vm.notes...)
 	if note, err := vm.vmcoreinfo(); err == nil {

@@ -3,6 +3,7 @@ package qemu
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/extent"
@@ -13,6 +14,7 @@ import (
 // memory is guest memory, as a guest.Machine takes it.
 type memory struct {
 	image   *guest.Image
+	other   []guest.Range // as in guest.Machine
 	missing []guest.Missing
 	notes   []string // what is no memory of the guest though it may look so
 }
@@ -29,10 +31,11 @@ func (vm *VM) findMemory() (*memory, error) {
 	bus := &extent.Map[addr.GPA, addr.HVA]{}
 	var last *Region
 	for _, r := range vm.view {
+		m.other = append(m.other, r.other()...)
 		if !r.Region.RAM || r.Region.RAMDevice {
 			continue
 		}
-		for x := range r.pieces() {
+		for x := range r.pieces(true) {
 			if err := bus.Insert(extent.Extent[addr.GPA, addr.HVA]{Addr: x.Addr, Size: x.Size, Off: x.Host}); err != nil {
 				return nil, fmt.Errorf("guest memory: %w", err)
 			}
@@ -58,8 +61,21 @@ func (vm *VM) findMemory() (*memory, error) {
 	return m, nil
 }
 
-// pieces are the parts of a range of RAM that the guest has.
-func (r FlatRange) pieces() iter.Seq[guest.Range] {
+// other is what a dump leaves out of a range and a read of the guest does not:
+// what address_space_is_io (system/physmem.c) takes for memory. Flash is
+// assumed to be in the mode for reading, as it is but for moments.
+func (r FlatRange) other() []guest.Range {
+	switch {
+	case r.Region.RAMDevice || r.Region.ROMDevice:
+		return []guest.Range{{Addr: r.Start, Size: r.Size, ROM: r.ReadOnly || r.Region.ReadOnly}}
+	case r.Region.RAM:
+		return slices.Collect(r.pieces(false)) // QEMU has them mapped all the same
+	}
+	return nil
+}
+
+// pieces are the parts of a range of RAM that the guest has, or has not.
+func (r FlatRange) pieces(has bool) iter.Seq[guest.Range] {
 	x := guest.Range{
 		Addr: r.Start, Size: r.Size, Host: r.Host,
 		ROM:      r.ReadOnly || r.Region.ReadOnly,
@@ -68,10 +84,10 @@ func (r FlatRange) pieces() iter.Seq[guest.Range] {
 	}
 	d := r.Block.VirtioMem
 	if d == nil {
-		return func(yield func(guest.Range) bool) { yield(x) }
+		return func(yield func(guest.Range) bool) { _ = has && yield(x) }
 	}
 	return func(yield func(guest.Range) bool) {
-		for p := range d.plugged.runs(r.OffsetInRegion, r.OffsetInRegion+r.Size, true) {
+		for p := range d.plugged.runs(r.OffsetInRegion, r.OffsetInRegion+r.Size, has) {
 			part, at := x, p.start-r.OffsetInRegion
 			part.Addr, part.Host, part.Size = x.Addr+addr.GPA(at), x.Host+addr.HVA(at), p.end-p.start
 			if !yield(part) {

@@ -16,6 +16,7 @@ const (
 	symCurrentMachine     = "current_machine"      // MachineState *
 	symCPUsQueue          = "cpus_queue"           // QTAILQ of CPUState, 8.2 and newer
 	symCPUs               = "cpus"                 // the same, before 8.2
+	symVMStateCommon      = "vmstate_cpu_common"   // VMStateDescription of CPUState
 )
 
 // Global is a global variable of QEMU.

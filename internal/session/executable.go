@@ -53,6 +53,9 @@ func (s *Session) openExe() error {
 	if err != nil && s.opts.Exe != "" {
 		return fmt.Errorf("--exe: %w", err)
 	}
+	if err != nil && s.exeLink != "" {
+		f, err = s.openObject(s.exeLink, want)
+	}
 	if err != nil && idErr == nil {
 		if other, findErr := objfile.FindExecutable(want, s.objOptions()); findErr == nil {
 			s.opts.Log.Debug("executable found by build-id", "path", other)

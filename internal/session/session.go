@@ -1,5 +1,5 @@
-// Package session puts the parts together: from a core file to the process in
-// it, from there to QEMU's executable and debug information, and from both to
+// Package session puts the parts together: from a core file, or the id of a
+// process, to the process, from there to QEMU's executable and debug information, and from both to
 // the virtual machine. It is the one place that knows them all.
 //
 // It neither prints nor parses commands: packages cli and monitor do, above.
@@ -19,6 +19,7 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
 	"guestcore/internal/inferior"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
 	"guestcore/internal/qemu"
 )
@@ -26,7 +27,8 @@ import (
 // Options say what to open. The zero value of each field but Core is its
 // default.
 type Options struct {
-	Core      string            // a file, plain or compressed, or coredump:[PID]
+	Core      string            // a file, plain or compressed, coredump:[PID], or pid:PID for a process that lives
+	NoStop    bool              // leaves such a process running
 	Exe       string            // QEMU's executable; "": the one the core names
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
@@ -51,6 +53,9 @@ type Session struct {
 	Notes []string
 
 	opts     Options
+	what     string                        // the source is: "core", "process"
+	exeLink  string                        // to the executable, whatever became of its name; "": there is none
+	live     *live.Process                 // the source, if it is a process that lives
 	corefile string                        // path of the core
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
@@ -77,14 +82,11 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 }
 
 func (s *Session) open(ctx context.Context) error {
-	p, err := s.openCore(ctx)
+	p, err := s.openSource(ctx)
 	if err != nil {
 		return err
 	}
 	s.Process, s.held = p, p.Held
-	if want, have := p.Truncated(); have < want {
-		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
-	}
 	s.ExePath = executablePath(p)
 	if err := s.openExe(); err != nil {
 		return err
@@ -96,8 +98,11 @@ func (s *Session) open(ctx context.Context) error {
 		}
 		s.ram[block] = f
 	}
-	return nil
+	return s.stopLive()
 }
+
+// What is the kind of the source: "core" or "process".
+func (s *Session) What() string { return s.what }
 
 // Close closes all that the session opened. It may be called twice.
 func (s *Session) Close() error {

@@ -3,19 +3,95 @@ package session
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"guestcore/internal/corefile"
 	"guestcore/internal/corefile/systemd"
+	"guestcore/internal/inferior"
 	"guestcore/internal/inferior/core"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/qemu"
 )
 
-// kept is what a source begins with that is one of systemd-coredump's cores:
-// coredump: is the newest of QEMU, coredump:PID that of a process.
-const kept = "coredump:"
+// What a source begins with that is no file: one of systemd-coredump's cores,
+// coredump: the newest of QEMU and coredump:PID that of a process, or a
+// process that lives.
+const (
+	kept    = "coredump:"
+	running = "pid:"
+)
+
+// PID names a process as a source.
+func PID(pid int) string { return running + strconv.Itoa(pid) }
+
+// source is what a session can be opened on.
+type source interface {
+	inferior.Process
+	// Held reads a mapped file as far as the source itself has it.
+	Held(path string) io.ReaderAt
+}
+
+// openSource opens what the options name.
+func (s *Session) openSource(ctx context.Context) (source, error) {
+	if pid, ok := strings.CutPrefix(s.opts.Core, running); ok {
+		return s.openPID(pid)
+	}
+	p, err := s.openCore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.what = "core"
+	if want, have := p.Truncated(); have < want {
+		s.warn("the core is cut short: it has %d bytes, its headers tell of %d", have, want)
+	}
+	return p, nil
+}
+
+// openPID opens a process of this machine.
+func (s *Session) openPID(text string) (source, error) {
+	pid, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || pid == 0 {
+		return nil, fmt.Errorf("%s%s: %q is no process id: write %sPID, or ./%s%s for a file of that name", running, text, text, running, running, text)
+	}
+	p, err := live.Open(int(pid), s.opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	s.what, s.exeLink = "process", fmt.Sprintf("/proc/%d/exe", pid)
+	s.live = p
+	return p, nil
+}
+
+// stopLive stops a process that lives, as late as can be: once all is read
+// that does not change.
+func (s *Session) stopLive() error {
+	if s.live == nil || s.opts.NoStop {
+		return nil
+	}
+	if s.Exe != nil {
+		for _, name := range qemu.WantedSymbols { // reads the symbol table
+			s.Exe.Lookup(name)
+		}
+	}
+	return s.live.Stop()
+}
+
+// Resume lets a process run again that was stopped to be read, and returns how
+// long it was; 0 for a source that needed no stopping. What is read from it
+// after that may have changed meanwhile.
+func (s *Session) Resume() time.Duration {
+	if s.live == nil {
+		return 0
+	}
+	if err := s.live.Resume(); err != nil {
+		s.warn("the process was not let go: %v", err)
+	}
+	return s.live.Paused()
+}
 
 // openCore opens the core, decompressed if need be.
 func (s *Session) openCore(ctx context.Context) (*core.Process, error) {

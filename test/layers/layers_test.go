@@ -16,15 +16,16 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp"},
+	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp", "internal/version"},
 	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
 	{"internal/cvalue", "internal/guest"},
 	{"internal/qemu", "internal/dump", "internal/verify"},
-	{"internal/session", "internal/gdbtarget", "internal/dumpfile"},
+	{"internal/gdbtarget", "internal/dumpfile"},
+	{"internal/session"},
 	{"internal/monitor"},
-	{"internal/cli"},
+	{"internal/cli", "internal/capi", "internal/ingdb"},
 	{"gdbstub", "cgo_ext"},
 }
 
@@ -32,6 +33,7 @@ var floors = [][]string{
 var alone = map[string][]string{
 	"internal/argv":     {},
 	"internal/rsp":      {},
+	"internal/version":  {},
 	"internal/lzo":      {},
 	"internal/extent":   {"internal/addr"},
 	"internal/corefile": {"internal/progress"},

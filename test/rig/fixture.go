@@ -5,10 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"syscall"
 )
 
@@ -81,8 +80,20 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// PagingDump is QEMU's own dump with paging=true, of a guest with Config.Paging.
+func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
+
+// PagingWindowDump is QEMU's own dump with paging=true of one of Config.Windows.
+func (f *Fixture) PagingWindowDump(w Window) string { return filepath.Join(f.Dir, "paging-"+w.file()) }
+
+// TLB is what HMP info tlb printed, of a guest with Config.Paging.
+func (f *Fixture) TLB() string { return filepath.Join(f.Dir, tlb) }
+
 // WindowDump is QEMU's own dump of one of Config.Windows.
 func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
+
+// Saved is the file of one of Config.Saved.
+func (f *Fixture) Saved(w Window) string { return filepath.Join(f.Dir, w.savedFile()) }
 
 // key names all that decides what a fixture holds.
 func key(qemu QEMU, config Config) (string, error) {
@@ -104,15 +115,39 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Windows != nil {
 		all = fmt.Append(all, config.Windows)
 	}
+	if config.Paging || config.NoVMCoreInfo {
+		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
-	for _, name := range slices.Sorted(maps.Keys(config.Files)) {
-		all = fmt.Appendf(all, " %q %x", name, sha256.Sum256(config.Files[name]))
-	}
-	if config.Commands != nil || config.Plugged != nil {
-		all = fmt.Appendf(all, " %q %v", config.Commands, config.Plugged)
+	all = config.appendRest(all)
+	if len(config.Plugged) > 0 {
+		all = fmt.Appendf(all, " %v", config.Plugged) // in order
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
+}
+
+// appendRest appends what a Config may have beside, if it has. A Config without it has the key that it had before there was such
+// a thing.
+func (c Config) appendRest(key []byte) []byte {
+	type rest struct {
+		SMP      string
+		Files    map[string][sha256.Size]byte
+		Ready    []Word
+		Commands []string
+		Saved    []Window
+	}
+	r := rest{c.SMP, nil, c.Ready, c.Commands, c.Saved}
+	for name, data := range c.Files {
+		if r.Files == nil {
+			r.Files = map[string][sha256.Size]byte{}
+		}
+		r.Files[name] = sha256.Sum256(data)
+	}
+	if reflect.ValueOf(r).IsZero() {
+		return key
+	}
+	return fmt.Appendf(key, " %+v", r) // maps are printed in order
 }

@@ -2,12 +2,13 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -15,10 +16,12 @@ const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a 
 
 // Names of what a guest leaves in its folder.
 const (
-	qmpDump   = "qmp.elf"       // QEMU's own dump-guest-memory, paging=false
-	mtree     = "mtree.txt"     // HMP info mtree -f
-	registers = "registers.txt" // HMP info registers -a
-	serial    = "serial.log"    // the guest's console
+	qmpDump    = "qmp.elf"        // QEMU's own dump-guest-memory, paging=false
+	pagingDump = "qmp-paging.elf" // the same, paging=true, if that was asked for
+	mtree      = "mtree.txt"      // HMP info mtree -f
+	tlb        = "tlb.txt"        // HMP info tlb: every page that the first vCPU has mapped
+	registers  = "registers.txt"  // HMP info registers -a
+	serial     = "serial.log"     // the guest's console
 )
 
 // guest is a running QEMU.
@@ -77,10 +80,13 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 
 // arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
-	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "2",
-		"-device", "vmcoreinfo", "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control",
-		"-serial", "file:" + serial}, qemu.Args...)
+	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
+		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
 	args = append(args, config.Args...)
+	args = append(args, "-serial", "file:"+serial)
+	if !config.NoVMCoreInfo {
+		args = append(args, "-device", "vmcoreinfo")
+	}
 	for name, data := range config.Files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			return nil, err
@@ -110,13 +116,20 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
+	if err := g.awaitWords(ctx, config.Ready); err != nil {
+		return err
+	}
 	if err := g.plug(ctx, config); err != nil {
 		return err
 	}
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
 	}
-	for command, file := range map[string]string{"info mtree -f": mtree, "info registers -a": registers} {
+	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
+	if config.Paging {
+		texts["info tlb"] = tlb
+	}
+	for command, file := range texts {
 		text, err := g.qmp.monitor(command)
 		if err != nil {
 			return err
@@ -125,41 +138,38 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
-	if err := g.dump(ctx, qmpDump, nil); err != nil {
+	if err := g.dumps(ctx, config); err != nil {
 		return err
-	}
-	for _, w := range config.Windows {
-		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
-			return err
-		}
-	}
-	for _, format := range config.Dumps {
-		dump := map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format}
-		if _, err := g.qmp.call("dump-guest-memory", dump); err != nil {
-			return err
-		}
 	}
 	return abort(g.cmd)
 }
 
-// dump has QEMU dump the guest, with more arguments than the usual ones.
-func (g *guest) dump(ctx context.Context, file string, more map[string]any) error {
-	arguments := map[string]any{"paging": false, "protocol": "file:" + file}
-	maps.Copy(arguments, more)
-	if _, err := g.qmp.call("dump-guest-memory", arguments); err != nil {
-		return err
-	}
-	return sparse(ctx, filepath.Join(g.dir, file))
+// awaitMarker waits for Linux to be up.
+func (g *guest) awaitMarker(ctx context.Context) error {
+	return g.await(ctx, func() (bool, error) {
+		console, err := os.ReadFile(filepath.Join(g.dir, serial))
+		return err == nil && bytes.Contains(console, []byte(marker)), nil
+	})
 }
 
-// file is the name of QEMU's dump of a window.
-func (w Window) file() string { return fmt.Sprintf("qmp-%x-%x.elf", w.Begin, w.Length) }
+// awaitWords waits for words of guest memory.
+func (g *guest) awaitWords(ctx context.Context, words []Word) error {
+	return g.await(ctx, func() (bool, error) {
+		for _, w := range words {
+			said, err := g.qmp.monitor(fmt.Sprintf("xp /1wx %#x", w.Addr))
+			if err != nil || !strings.Contains(said, fmt.Sprintf(": 0x%08x", w.Value)) {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
 
-func (g *guest) awaitMarker(ctx context.Context) error {
+// await waits until the guest is up.
+func (g *guest) await(ctx context.Context, up func() (bool, error)) error {
 	for {
-		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		if err == nil && bytes.Contains(console, []byte(marker)) {
-			return nil
+		if ok, err := up(); ok || err != nil {
+			return err
 		}
 		if exited(g.cmd.Process.Pid) {
 			return fmt.Errorf("QEMU ended before the guest was up")
@@ -167,7 +177,7 @@ func (g *guest) awaitMarker(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the guest was not up in %v", bootLimit)
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -180,13 +190,4 @@ func exited(pid int) bool {
 	}
 	_, fields, _ := bytes.Cut(stat, []byte(") "))
 	return bytes.HasPrefix(fields, []byte("Z"))
-}
-
-// sparse gives the zeros of a file back to the file system.
-func sparse(ctx context.Context, path string) error {
-	result, err := Run(ctx, bootLimit, "", "fallocate", "--dig-holes", path)
-	if err == nil && result.Status != 0 {
-		err = fmt.Errorf("making %s sparse: %s", path, result.Output)
-	}
-	return err
 }

@@ -33,6 +33,7 @@ type Note struct {
 	Name string
 	Type uint32
 	Desc []byte
+	Raw  []byte // all of it, with its header and what fills it up
 }
 
 // File is an open dump.
@@ -40,7 +41,7 @@ type File struct {
 	Path     string
 	Header   elf.FileHeader
 	Phoff    uint64 // of the program headers
-	Loads    []Load // by guest-physical address; no two overlap
+	Loads    []Load // by guest-physical address, then as in the file; where two overlap, they share their data
 	Notes    []Note // as they come in the file
 	NotesEnd uint64 // the offset behind them
 
@@ -67,7 +68,7 @@ func Open(path string) (*File, error) {
 func (f *File) Close() error { return f.file.Close() }
 
 func (f *File) read() error {
-	e, err := elf.NewFile(f.file)
+	e, err := elf.NewFile(withoutSections{f.file})
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (f *File) read() error {
 	for _, p := range e.Progs {
 		switch p.Type {
 		case elf.PT_LOAD:
-			if p.Off+p.Filesz > uint64(f.size) {
+			if p.Filesz > 0 && p.Off+p.Filesz > uint64(f.size) {
 				return fmt.Errorf("the PT_LOAD of %#x ends at offset %#x, the file at %#x", p.Paddr, p.Off+p.Filesz, f.size)
 			}
 			f.Loads = append(f.Loads, Load{p.Paddr, p.Vaddr, p.Filesz, p.Memsz, p.Off, p.Align, p.Flags})
@@ -100,14 +101,45 @@ func (f *File) read() error {
 			f.NotesEnd = p.Off + p.Filesz
 		}
 	}
-	slices.SortFunc(f.Loads, func(a, b Load) int { return cmp.Compare(a.Paddr, b.Paddr) })
-	for i := 1; i < len(f.Loads); i++ {
-		if before, l := f.Loads[i-1], f.Loads[i]; before.Paddr+before.Memsz > l.Paddr {
-			return fmt.Errorf("the PT_LOADs of %#x and %#x overlap", before.Paddr, l.Paddr)
+	slices.SortStableFunc(f.Loads, func(a, b Load) int { return cmp.Compare(a.Paddr, b.Paddr) })
+	var before Load // that ends last
+	for _, l := range f.Loads {
+		if l.Filesz == 0 {
+			continue
+		}
+		if before.Paddr+before.Filesz > l.Paddr && before.Offset-before.Paddr != l.Offset-l.Paddr {
+			return fmt.Errorf("the PT_LOADs of %#x and %#x overlap and have not the same data", before.Paddr, l.Paddr)
+		}
+		if l.Paddr+l.Filesz > before.Paddr+before.Filesz {
+			before = l
 		}
 	}
 	f.data, err = dataOf(f.file, f.size)
 	return err
+}
+
+// withoutSections is a file whose ELF header speaks of no section headers. QEMU writes those of big-endian guests in the byte
+// order of the host, and they are of no use to us.
+type withoutSections struct{ io.ReaderAt }
+
+func (w withoutSections) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.ReaderAt.ReadAt(p, off)
+	var class [1]byte
+	if _, err := w.ReaderAt.ReadAt(class[:], elf.EI_CLASS); err != nil {
+		return 0, err
+	}
+	shoff, shnum := Range{40, 48}, Range{60, 64} // e_shnum and e_shstrndx behind it
+	if elf.Class(class[0]) == elf.ELFCLASS32 {
+		shoff, shnum = Range{32, 36}, Range{48, 52}
+	}
+	for _, r := range []Range{shoff, shnum} {
+		for at := int64(r.Addr); at < int64(r.End); at++ {
+			if at >= off && at < off+int64(n) {
+				p[at-off] = 0
+			}
+		}
+	}
+	return n, err
 }
 
 // phoff reads e_phoff, which debug/elf keeps to itself.
@@ -135,7 +167,7 @@ func parseNotes(raw []byte, order binary.ByteOrder) ([]Note, error) {
 		if namesz < 1 || end < desc || end > len(raw) {
 			return nil, fmt.Errorf("note %d: name of %d and desc of %d bytes do not fit", len(notes), namesz, descsz)
 		}
-		notes = append(notes, Note{Name: string(raw[12 : 12+namesz-1]), Type: kind, Desc: raw[desc : desc+descsz]})
+		notes = append(notes, Note{Name: string(raw[12 : 12+namesz-1]), Type: kind, Desc: raw[desc : desc+descsz], Raw: raw[:end]})
 		raw = raw[end:]
 	}
 	return notes, nil
@@ -155,8 +187,8 @@ func (f *File) Note(name string) *Note {
 func (f *File) Ranges() []Range {
 	var ranges []Range
 	for _, l := range f.Loads {
-		if n := len(ranges); n > 0 && ranges[n-1].End == l.Paddr {
-			ranges[n-1].End += l.Filesz
+		if n := len(ranges); n > 0 && ranges[n-1].End >= l.Paddr {
+			ranges[n-1].End = max(ranges[n-1].End, l.Paddr+l.Filesz)
 		} else if l.Filesz > 0 {
 			ranges = append(ranges, Range{l.Paddr, l.Paddr + l.Filesz})
 		}

@@ -75,14 +75,14 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := parseVMCoreInfo(note.Of(m, content, "").VMCoreInfo)
+	info := parseVMCoreInfo(note.Of(m, content, o).VMCoreInfo)
 	size := blockSize(m.Arch, info)
 	content, remarks := dropROM(content)
 	pages, content := newPages(content, size)
 	if pages.count == 0 {
 		return nil, &dump.MissingError{Absent: content.Absent, Nothing: true}
 	}
-	notes := note.Of(m, content, o.Creator)
+	notes := note.Of(m, content, o)
 	l := newLayout(m.Arch.Class, size, pages, int64(len(notes.Bytes)))
 	j := &job{
 		image:  m.Image,

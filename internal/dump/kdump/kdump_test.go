@@ -123,13 +123,14 @@ func TestEveryArch(t *testing.T) {
 	machines := map[string]string{
 		"aarch64-be": "aarch64_be", "aarch64-le": "aarch64", "X86_64": "x86_64", "386": "i686",
 		"s390": "s390x", "ppc64-be": "ppc64", "ppc64-le": "ppc64le",
+		"arm": "armv7l", "arm-be": "armv7b", "riscv64": "riscv64", "riscv32": "riscv32", "loongarch64": "loongarch64",
 	}
 	base := map[elf.Machine]uint64{elf.EM_X86_64: 557842432, elf.EM_AARCH64: 0x40000000}
 	for _, g := range arch.Guests {
 		for _, m := range methods {
 			t.Run(g.Name+" "+m.name, func(t *testing.T) {
 				machine := dumptest.Machine(t, t.TempDir(), g, pc...)
-				machine.CPUs = make([]guest.CPU, 3)
+				machine.CPUs = []guest.CPU{{Index: 0}, {Index: 1}, {Index: 2}} // without registers: no notes
 				machine.VMCoreInfo = note.Append(nil, g.Order, "VMCOREINFO", 0, []byte(kernelInfo))
 				f, _ := write(t, machine, "kdump-"+m.name, dump.Options{Creator: "guestcore test"})
 				check(t, f, []kdumpfile.Range{{Addr: 0, End: 0xa0000}, {Addr: 0xc0000, End: 0x2f1000}}, pc)
@@ -148,7 +149,7 @@ func TestEveryArch(t *testing.T) {
 					t.Errorf("VMCOREINFO %q, %v", info, err)
 				}
 				notes, err := f.Notes()
-				wantNotes := note.Append(bytes.Clone(machine.VMCoreInfo), g.Order, "GUESTCORE", 0, []byte("CREATOR=guestcore test\n"))
+				wantNotes := note.Append(bytes.Clone(machine.VMCoreInfo), g.Order, "GUESTCORE", 0, []byte("CREATOR=guestcore test\nCPU0=unknown\nCPU1=unknown\nCPU2=unknown\n"))
 				if err != nil || !bytes.Equal(notes, wantNotes) {
 					t.Errorf("notes %q, want %q: %v", notes, wantNotes, err)
 				}

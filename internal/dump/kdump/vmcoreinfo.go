@@ -56,9 +56,9 @@ func physBase(g arch.Guest, info vmcoreinfo, c *dump.Content) uint64 {
 			return 0
 		}
 		return uint64(n)
-	case elf.EM_AARCH64:
+	case elf.EM_AARCH64, elf.EM_ARM:
 		n, err := strconv.ParseUint(strings.TrimPrefix(info["NUMBER(PHYS_OFFSET)"], "0x"), 16, 64)
-		if err == nil {
+		if err == nil && g.Machine == elf.EM_AARCH64 {
 			return n
 		}
 		for _, r := range c.Ranges {
@@ -74,6 +74,7 @@ func physBase(g arch.Guest, info vmcoreinfo, c *dump.Content) uint64 {
 var machines = map[string]string{
 	"aarch64-be": "aarch64_be", "aarch64-le": "aarch64", "X86_64": "x86_64", "386": "i686",
 	"s390": "s390x", "ppc64-be": "ppc64", "ppc64-le": "ppc64le",
+	"arm": "armv7l", "arm-be": "armv7b", "riscv64": "riscv64", "riscv32": "riscv32", "loongarch64": "loongarch64",
 }
 
 // utsname is what uname -a says: system, node, release, version, machine and

@@ -2,7 +2,8 @@
 // format that carries any: what the guest left of itself, and what guestcore
 // has to say of the file.
 //
-// It knows no format: those are its neighbours, and say where notes go.
+// It knows no format: those are its neighbours, and say where notes go. How
+// the registers of a processor become notes is a file of each architecture's.
 package note
 
 import (
@@ -28,10 +29,9 @@ type Notes struct {
 
 // Of makes the notes of a dump of m that holds c. The order is QEMU's:
 // processors, guest, and then our own.
-func Of(m *guest.Machine, c *dump.Content, creator string) Notes {
+func Of(m *guest.Machine, c *dump.Content, o dump.Options) Notes {
 	var n Notes
-	// Here go the notes of the processors, once guest.Machine has them.
-
+	n.Bytes, n.Remarks = processors(m, o.StaleRegisters)
 	whole, desc, err := guestNote(m.Arch.Order, m.VMCoreInfo)
 	switch {
 	case err != nil:
@@ -46,7 +46,7 @@ func Of(m *guest.Machine, c *dump.Content, creator string) Notes {
 		n.Remarks = append(n.Remarks, fmt.Sprintf("only guest memory in %v is in the file, as asked for", c.Window))
 	}
 	n.Bytes = append(n.Bytes, whole...)
-	n.Bytes = Append(n.Bytes, m.Arch.Order, "GUESTCORE", 0, []byte(label(c, creator)))
+	n.Bytes = Append(n.Bytes, m.Arch.Order, "GUESTCORE", 0, []byte(label(m, c, o)))
 	return n
 }
 
@@ -55,14 +55,20 @@ func Of(m *guest.Machine, c *dump.Content, creator string) Notes {
 // skip: crash, makedumpfile and gdb look at names only then.
 //
 //	CREATOR=guestcore 0.1
+//	CPU0=valid
+//	CPU1=stale KVM had newer ones
 //	WINDOW=0x0-0x80000000 all that was asked for, only if that is not all
 //	ABSENT=0x40000000-0x40001000 the core is truncated
-func label(c *dump.Content, creator string) string {
+func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
+	creator := o.Creator
 	if creator == "" {
 		creator = "guestcore"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATOR=%s\n", oneLine(creator))
+	for _, cpu := range m.CPUs {
+		fmt.Fprintf(&b, "CPU%d=%s\n", cpu.Index, oneLine(cpu.Label()))
+	}
 	if !c.Window.IsZero() {
 		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)
 	}

@@ -10,6 +10,7 @@ import (
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
 	"guestcore/internal/guest"
+	"guestcore/internal/guest/mapping"
 )
 
 // load is a range of memory and its place in the file.
@@ -28,6 +29,9 @@ type layout struct {
 	noteLen int64
 	loads   []load
 	size    int64
+	// mappings are where loads are in virtual memory, in the order of the
+	// program headers; nil: one header a load.
+	mappings []mapping.Mapping
 }
 
 // Sizes of the headers in bytes, by class.
@@ -41,14 +45,17 @@ var (
 // header 0 (ELF gABI, PN_XNUM).
 const pnXNum = 0xffff
 
-func newLayout(g arch.Guest, ranges []guest.Range, noteLen, align int64) (*layout, error) {
+func newLayout(g arch.Guest, ranges []guest.Range, mappings []mapping.Mapping, noteLen, align int64) (*layout, error) {
 	if align == 0 {
 		align = dump.DefaultAlign
 	}
 	if align < 0 || align&(align-1) != 0 {
 		return nil, fmt.Errorf("alignment of %d bytes: must be a power of two", align)
 	}
-	l := &layout{arch: g, class: g.Class, noteLen: noteLen, phnum: 1 + len(ranges)}
+	l := &layout{arch: g, class: g.Class, noteLen: noteLen, mappings: mappings, phnum: 1 + len(ranges)}
+	if mappings != nil {
+		l.phnum = 1 + len(mappings)
+	}
 	if err := l.place(ranges, align); err != nil {
 		return nil, err
 	}
@@ -102,10 +109,10 @@ func (l *layout) encode(notes []byte) ([]byte, error) {
 	b.Write(l.prog(elf.Prog64{
 		Type: uint32(elf.PT_NOTE), Off: uint64(l.notes), Filesz: uint64(l.noteLen), Memsz: uint64(l.noteLen),
 	}))
-	for _, x := range l.loads {
+	for _, s := range l.segments() {
 		b.Write(l.prog(elf.Prog64{
-			Type: uint32(elf.PT_LOAD), Off: uint64(x.offset),
-			Vaddr: uint64(x.Addr), Paddr: uint64(x.Addr), Filesz: x.Size, Memsz: x.Size,
+			Type: uint32(elf.PT_LOAD), Off: s.offset,
+			Vaddr: s.virt, Paddr: s.phys, Filesz: s.fileSize, Memsz: s.size,
 		}))
 	}
 	if l.section != 0 {

@@ -2,7 +2,9 @@
 // makedumpfile, libkdumpfile and gdb read.
 //
 //	offset 0            ELF header, ET_CORE
-//	64 (ELF32: 52)      program headers: PT_NOTE, then one PT_LOAD a range
+//	64 (ELF32: 52)      program headers: PT_NOTE, then one PT_LOAD a range or,
+//	                    with paging, one a mapping: p_vaddr is where a
+//	                    processor has it
 //	behind them         section header 0, only with 65,535 or more of these
 //	then                notes
 //	next page boundary  memory, each range from a page boundary on
@@ -45,14 +47,14 @@ func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	notes := note.Of(m, content, o.Creator)
+	notes := note.Of(m, content, o)
 	remarks := notes.Remarks
-	l, err := newLayout(m.Arch, content.Ranges, int64(len(notes.Bytes)), o.Align)
+	l, err := newLayout(m.Arch, content.Ranges, inWindow(o.Mappings, o.Window), int64(len(notes.Bytes)), o.Align)
 	if err != nil {
 		return nil, err
 	}
 	if l.class != m.Arch.Class {
-		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s, as QEMU itself writes it", m.Arch))
+		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s", m.Arch))
 	}
 	head, err := l.encode(notes.Bytes)
 	if err != nil {

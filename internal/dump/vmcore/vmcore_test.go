@@ -97,15 +97,17 @@ func TestEveryArch(t *testing.T) {
 	machines := map[string]elf.Machine{
 		"aarch64-be": elf.EM_AARCH64, "aarch64-le": elf.EM_AARCH64, "X86_64": elf.EM_X86_64, "386": elf.EM_386,
 		"s390": elf.EM_S390, "ppc64-be": elf.EM_PPC64, "ppc64-le": elf.EM_PPC64,
+		"arm": elf.EM_ARM, "arm-be": elf.EM_ARM, "riscv64": elf.EM_RISCV, "riscv32": elf.EM_RISCV, "loongarch64": elf.EM_LOONGARCH,
 	}
-	big := map[string]bool{"aarch64-be": true, "s390": true, "ppc64-be": true}
+	big := map[string]bool{"aarch64-be": true, "s390": true, "ppc64-be": true, "arm-be": true}
+	narrow := map[string]bool{"386": true, "arm": true, "arm-be": true, "riscv32": true}
 	for _, g := range arch.Guests {
 		for _, tt := range []struct {
 			name  string
 			parts []dumptest.Part
 			class elf.Class
 		}{
-			{"below 4 GiB", pc, map[bool]elf.Class{true: elf.ELFCLASS32, false: elf.ELFCLASS64}[g.Name == "386"]},
+			{"below 4 GiB", pc, map[bool]elf.Class{true: elf.ELFCLASS32, false: elf.ELFCLASS64}[narrow[g.Name]]},
 			{"above 4 GiB", above4G, elf.ELFCLASS64},
 		} {
 			t.Run(g.Name+" "+tt.name, func(t *testing.T) {
@@ -119,7 +121,7 @@ func TestEveryArch(t *testing.T) {
 				if isBig := f.ByteOrder == binary.BigEndian; isBig != big[g.Name] {
 					t.Errorf("byte order %v", f.ByteOrder)
 				}
-				if wantRemark := g.Class != tt.class; wantRemark != strings.Contains(strings.Join(s.Remarks, ""), "ELF64 for 386") {
+				if wantRemark := g.Class != tt.class; wantRemark != strings.Contains(strings.Join(s.Remarks, ""), "ELF64 for "+g.Name) {
 					t.Errorf("remarks %q", s.Remarks)
 				}
 				checkShape(t, path, f)

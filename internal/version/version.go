@@ -1,4 +1,5 @@
-package cli
+// Package version says which guestcore this is.
+package version
 
 import "runtime/debug"
 
@@ -6,9 +7,9 @@ import "runtime/debug"
 // system gives none.
 const release = "0.1.0"
 
-// Version is the program's name and version, with the commit where the build
+// String is the program's name and version, with the commit where the build
 // knows it.
-func Version() string {
+func String() string {
 	v := "guestcore " + release
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

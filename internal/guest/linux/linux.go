@@ -1,0 +1,78 @@
+// Package linux is what a Linux kernel left of itself in the memory of a
+// machine: its VMCOREINFO note, and from that and from page tables where it
+// runs. Debuggers open a dump with it.
+//
+// A note is not believed since it is there. Memory holds notes of kernels that
+// ran before, of a kernel loaded for a crash, of machines inside the machine,
+// in dump files that lie in the page cache, and halves of each. The one that
+// counts leads from its own symbol, through the page tables of a vCPU, to the
+// names of the kernel that it tells of.
+//
+// It knows guest memory and registers, from packages guest and arch. It knows
+// no hypervisor, and no kernel's symbols but those in the note.
+package linux
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"guestcore/internal/guest"
+)
+
+// Identify finds out what kernel the machine runs, and sets m.Kernel. A note
+// that somebody handed over, in m.VMCoreInfo, is checked; where it is missing
+// or no vCPU confirms it, memory is scanned for a better one, which becomes
+// m.VMCoreInfo. What a dump will lack for it goes to m.Warnings, what else there
+// is to say to m.Kernel.Remarks. The error is that of ctx or of the source.
+func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
+	m.Kernel = &guest.Kernel{}
+	var all []*candidate
+	if m.VMCoreInfo != nil {
+		n, err := parseNote(m.Arch.Order, m.VMCoreInfo)
+		if err == nil && !strings.HasPrefix(string(n.text), "OSRELEASE=") {
+			return nil // of another system: Windows has its dump's header there
+		}
+		if err == nil {
+			n.handed = true
+			all = append(all, judge(m, n))
+		}
+	}
+	if len(all) == 0 || !all[0].settled() {
+		found, err := search(ctx, m, p)
+		if err != nil {
+			return fmt.Errorf("scanning guest memory for VMCOREINFO: %w", err)
+		}
+		for _, n := range found {
+			if !slices.ContainsFunc(all, func(c *candidate) bool { return c.same(n) }) {
+				all = append(all, judge(m, n))
+			}
+		}
+	}
+	chosen := choose(m, all)
+	if chosen != nil {
+		chosen.describe(m)
+	}
+	if isX86(m) {
+		reckonPhysBase(m, chosen)
+	}
+	return nil
+}
+
+// search scans memory for whole notes, without those that say the same as one
+// before.
+func search(ctx context.Context, m *guest.Machine, p Progress) ([]*note, error) {
+	addrs, err := scan(ctx, m.Image, p)
+	if err != nil {
+		return nil, err
+	}
+	var all []*note
+	for _, a := range addrs {
+		n, err := readNote(m.Image, m.Arch.Order, a)
+		if err == nil && n.complete() && !slices.ContainsFunc(all, n.same) {
+			all = append(all, n)
+		}
+	}
+	return all, nil
+}

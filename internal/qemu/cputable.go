@@ -1,0 +1,98 @@
+package qemu
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"guestcore/internal/ctype"
+)
+
+// cpuLayoutTable holds the structures of vCPUs, in bytes on an LP64 host. A
+// structure is listed in the release where a member of it moved, and holds
+// until the next release that lists it. CPUState depends on how QEMU was
+// configured: "7.2.22+noplugins" is one without plugins, "+notcg" without TCG.
+// X86CPU and the like are listed where the distance of env from their end or
+// from a member changed. Read from the DWARF of builds of these releases; 11.1.3 is what the
+// VMState tables of the stock Debian binaries tell, and what 10.2 has at the
+// same distance from those members.
+//
+//go:embed cpulayouts.json
+var cpuLayoutTable []byte
+
+var parseCPULayoutTable = sync.OnceValues(func() (map[string]*ctype.Table, error) {
+	return ctype.ParseTable(bytes.NewReader(cpuLayoutTable))
+})
+
+// cpuRelease is what a table has of one release for a target.
+type cpuRelease struct {
+	version string
+	// states are the CPUState of this release, and of its variants.
+	states []ctype.Record
+	env    ctype.Record // the registers; without members if they are not in the table
+	cpu    ctype.Record // the vCPU, of the release itself
+}
+
+// tail is how many bytes of the vCPU there are from env on. A variant's vCPU
+// has as many.
+func (r cpuRelease) tail() uint64 { return r.cpu.Size - r.cpu.Members["env"].Offset }
+
+func (r cpuRelease) String() string { return "built-in, QEMU " + r.version }
+
+// cpuReleases lists the table's releases for a target, likeliest first: the
+// executable's own version and those before it, newest to oldest, then newer
+// ones.
+func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
+	tables, err := parseCPULayoutTable()
+	if err != nil {
+		return nil, fmt.Errorf("built-in layouts of vCPUs: %w", err)
+	}
+	out := expandReleases(tables, t)
+	slices.Reverse(out)
+	own := vm.version()
+	later := func(r cpuRelease) int { return max(compareVersions(r.version, own), 0) }
+	if own != "" {
+		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
+	}
+	return out, nil
+}
+
+// expandReleases gives each release, oldest first, the structures it has from
+// the ones before it.
+func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
+	versions := slices.SortedFunc(maps.Keys(tables), func(a, b string) int {
+		return cmp.Or(compareVersions(a, b), strings.Compare(a, b)) // a variant follows its release
+	})
+	var out []cpuRelease
+	var last cpuRelease
+	states := map[string]ctype.Record{} // CPUState by variant, "" is the release itself
+	for i, v := range versions {
+		release, variant, _ := strings.Cut(v, "+")
+		if r, ok := tables[v].Record("CPUState"); ok {
+			if variant == "" {
+				clear(states)
+			}
+			states[variant] = r
+		}
+		if r, ok := tables[v].Record(t.env); ok {
+			last.env = r
+		}
+		if r, ok := tables[v].Record(t.cpu); ok {
+			last.cpu = r
+		}
+		if i+1 < len(versions) && strings.HasPrefix(versions[i+1], release+"+") {
+			continue
+		}
+		last.version, last.states = release, nil
+		for _, variant := range slices.Sorted(maps.Keys(states)) {
+			last.states = append(last.states, states[variant])
+		}
+		out = append(out, last)
+	}
+	return out
+}
