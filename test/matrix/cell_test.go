@@ -24,8 +24,6 @@ var waiting = []struct {
 	cells cell
 	what  string
 }{
-	{cell{target: "x86_64"}, "the notes of vCPUs that are not in long mode"},
-	{cell{target: "i386"}, "the notes"},
 	{cell{target: "arm"}, "the notes"},
 	{cell{target: "aarch64"}, "the notes"},
 	{cell{target: "loongarch64", guest: "reset"}, "the notes"},

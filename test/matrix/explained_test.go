@@ -10,8 +10,8 @@ import (
 
 // exception is a difference between our notes and QEMU's that stays, and why.
 type exception struct {
-	cell               // an empty field stands for all
-	note, field string // as a difference names them; an empty field stands for all
+	cells       cell
+	note, field string // as a difference names them; no field stands for all
 	reason      string
 }
 
