@@ -85,8 +85,11 @@ type VM struct {
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
-	cpuLayout  func() (cpuLayout, error)
-	ccNames    func() (map[uint32]string, error) // of x86's cc_op
+	memory     func() (*memory, error)
+	// confidential is what [VM.findConfidential] found.
+	confidential func() (confidential, error)
+	cpuLayout    func() (cpuLayout, error)
+	ccNames      func() (map[uint32]string, error) // of x86's cc_op
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -102,11 +105,14 @@ func Open(src Source) (*VM, error) {
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
+	vm.memory = sync.OnceValues(vm.findMemory)
+	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}
+	vm.findDiscards()
 	if err := vm.placeBlocks(); err != nil {
 		return nil, err
 	}
