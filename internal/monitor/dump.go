@@ -133,16 +133,22 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return nil, err
 	}
-	rows, err := vm.Rows()
-	if err != nil {
-		return nil, err
-	}
 	machine, err := m.Session.Guest(ctx, r.Arch, show)
 	if err != nil {
 		return nil, err
 	}
-	printRows(out, rows)
+	printRows(out, vm.Rows())
+	notes := machine.Notes
+	if k := machine.Kernel; k.NoteAddr != nil {
+		notes = append(slices.Clone(notes), "VMCOREINFO was "+k.Note)
+	}
+	for _, n := range notes {
+		fmt.Fprintf(out, "note: %s\n", n)
+	}
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	if machine.Sealed != "" && r.Partial {
+		warnings = append(warnings, machine.Sealed)
+	}
 	if r.Paging {
 		var more []string
 		if r.Mappings, more, err = mapping.Of(ctx, machine, r.StaleRegisters); err != nil {
@@ -152,9 +158,6 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
-	}
-	if k := machine.Kernel; k.NoteAddr != nil {
-		fmt.Fprintf(out, "note: VMCOREINFO was %s\n", k.Note)
 	}
 	format, err := formats.Find(r.Format)
 	if err != nil {
@@ -167,7 +170,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return nil, err
 	}
 	m.last = newDumping(r, job)
-	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, notes
 	file := m.last.request.File
 	if r.To != nil {
 		file = "FILE"

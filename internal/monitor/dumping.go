@@ -21,6 +21,7 @@ type dumping struct {
 	request  DumpRequest // File is absolute, if it is one
 	arch     string
 	warnings []string
+	notes    []string
 	open     linux.Commands // to open it with
 	job      dump.Job
 	meter    progress.Meter

@@ -46,14 +46,33 @@ func readARM(vm *VM, env *cvalue.Object) (arch.State, error) {
 }
 
 // hasAArch64 reports whether the processor has AArch64: by its QOM type or,
-// since those types went (10.1), by ARM_FEATURE_AARCH64.
+// as those types went in 10.1, by its features. That of AArch64 had number 27
+// since 5.0 and lost two before it when XScale went in 11.0; then V6 got the
+// number 1, which XScale had.
 func (c armCPU) hasAArch64(vm *VM) bool {
-	const featureAArch64 = 1 << 27
-	if c.cpu.Has("isar.idregs") {
-		return c.env.Uint64("features")&featureAArch64 != 0
+	if _, ok := vm.isA(c.cpu.Addr, "aarch64-cpu"); ok {
+		return true
 	}
-	_, ok := vm.isA(c.cpu.Addr, "aarch64-cpu")
-	return ok
+	if !c.cpu.Has("sve_vq.map") { // before 7.1
+		return false
+	}
+	features := c.env.Uint64("features")
+	if features>>1&1 != 0 {
+		return features>>25&1 != 0
+	}
+	return features>>27&1 != 0
+}
+
+// hasVFP reports whether the processor has registers for floating point or
+// vectors: MVFR0.SIMDReg, which QEMU clears where both are switched off.
+func (c armCPU) hasVFP() bool {
+	cpu := c.cpu
+	for _, path := range []string{"isar.mvfr0", "mvfr0"} { // the first since 3.1
+		if cpu.Has(path) {
+			return cpu.Uint32(path)&0xf != 0
+		}
+	}
+	return cpu.Bool("has_vfp") || optional(cpu, "has_neon") != 0
 }
 
 // aarch64 reads a processor with AArch64 (pstate_read and
@@ -94,13 +113,7 @@ func (c armCPU) aarch32() *arch.ARM {
 	for i, r := range env.Uints("regs") {
 		s.R[i&15] = uint32(r)
 	}
-	// MVFR0.SIMDReg is the number of registers there are.
-	const simdReg = 0xf
-	mvfr0 := "isar.mvfr0"
-	if !c.cpu.Has(mvfr0) {
-		mvfr0 = "mvfr0" // before 3.1
-	}
-	if s.VFP = c.cpu.Uint32(mvfr0)&simdReg != 0; s.VFP {
+	if s.VFP = c.hasVFP(); s.VFP {
 		for i := range s.D {
 			s.D[i] = c.vector(i / 2)[i%2]
 		}

@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 // out is taken from a built-in release, as far as it lies where it must.
 type cpuFacts struct {
 	target  cpuTarget
+	release string                              // of the table, what QEMU's own version is; "" if that is not known
 	name    string                              // of the layout, for the user
 	notes   []string                            // what is odd, for the user
 	common  uint64                              // sizeof CPUState
@@ -22,6 +24,9 @@ type cpuFacts struct {
 	env     uint64                              // the registers' place in the vCPU
 	members map[string]ctype.Place              // of the vCPU, by VMState; empty if it has no tables
 	envPtr  func(offset uint64) (uint64, error) // reads CPUState.env_ptr, as an offset in the vCPU
+	// more finds members of the registers by those that VMState tells; nil: no
+	// way to do so.
+	more func(known map[string]ctype.Place) (map[string]ctype.Place, error)
 }
 
 // cpuFacts asks the process.
@@ -37,6 +42,9 @@ func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
 	f.envPtr = func(offset uint64) (uint64, error) {
 		a, err := vm.space.Pointer(c.Addr + addr.HVA(offset))
 		return uint64(a - c.Addr), err
+	}
+	if t.suffix == "-arm-cpu" {
+		f.more = vm.armSystemRegisters
 	}
 	var from []string
 	for _, name := range []string{t.vmstate, symVMStateCommon} {
@@ -124,105 +132,154 @@ func (f *cpuFacts) registers(releases []cpuRelease) (ctype.Record, error) {
 			known[path] = p
 		}
 	}
-	best, bestWrong := (*cpuRelease)(nil), 0
-	for i := range releases {
-		r := &releases[i]
-		wrong := f.disagreements(r, known)
-		if r.tail != f.whole-f.env {
-			if len(known) == 0 {
-				continue
-			}
-			wrong++
+	if f.more != nil && len(known) > 0 {
+		found, err := f.more(known)
+		if err != nil {
+			f.notes = append(f.notes, err.Error())
 		}
-		if best == nil || wrong < bestWrong {
-			best, bestWrong = r, wrong
+		for path, p := range found {
+			if _, ok := known[path]; !ok {
+				known[path] = p
+			}
 		}
 	}
 	out := ctype.Record{Members: maps.Clone(known)}
-	for _, r := range f.target.runs {
-		if err := f.fillRun(r, known, out.Members); err != nil {
-			f.notes = append(f.notes, err.Error())
+	for _, forms := range f.target.runs {
+		r, places, err := fitOne(forms, known)
+		if err != nil {
+			f.notes = append(f.notes, "members of vCPUs are not where they were in earlier releases: "+err.Error())
+		}
+		for i, m := range r {
+			if _, ok := out.Members[m.path]; !ok && m.path != "" {
+				out.Members[m.path] = places[i]
+			}
 		}
 	}
+	best, breaks := f.closest(releases, out.Members)
 	switch {
 	case best != nil:
-		if bestWrong == 0 {
+		if breaks == 0 {
 			out.Size = best.env.Size
 		}
 		f.from(*best)
-		f.fill(*best, bestWrong == 0, known, out.Members)
+		f.fill(*best, breaks == 0, out.Members)
 	case len(known) == 0:
 		return out, fmt.Errorf("%w of vCPUs: no %s has %d bytes from its env on", ErrNoLayout, f.target.cpu, f.whole-f.env)
 	}
 	return out, nil
 }
 
-// disagreements counts the members that a release has elsewhere than VMState.
-func (f *cpuFacts) disagreements(r *cpuRelease, known map[string]ctype.Place) int {
-	n := 0
-	for path, p := range known {
-		if have, ok := r.env.Members[path]; ok && have.Offset != p.Offset {
-			n++
+// closest is the release that agrees best with what is known, likeliest first,
+// and how often the distance between a member here and there changes from one
+// member to the next. Where nothing is known the sizes must agree.
+func (f *cpuFacts) closest(releases []cpuRelease, known map[string]ctype.Place) (best *cpuRelease, breaks int) {
+	for i := range releases {
+		r := &releases[i]
+		if f.target.untold || len(r.env.Members) == 0 || len(known) == 0 && r.tail() != f.whole-f.env {
+			continue
+		}
+		n := 0
+		anchors := f.anchors(*r, known)
+		for i, a := range anchors[1:] {
+			if a.moved() != anchors[i].moved() {
+				n++
+			}
+		}
+		if best == nil || n < breaks {
+			best, breaks = r, n
 		}
 	}
-	return n
-}
-
-// fillRun adds the members of a run of which some are known.
-func (f *cpuFacts) fillRun(r run, known, out map[string]ctype.Place) error {
-	places, err := r.fit(known)
-	if err != nil || places == nil {
-		return err
-	}
-	for i, m := range r {
-		if _, ok := out[m.path]; !ok && m.path != "" {
-			out[m.path] = places[i]
-		}
-	}
-	return nil
+	return best, breaks
 }
 
 // fill adds what a release has and the process did not tell: all of it if the
-// two agree, else what lies between two members that are known and moved as
-// one.
-func (f *cpuFacts) fill(r cpuRelease, agree bool, known, out map[string]ctype.Place) {
-	anchors := f.anchors(r, known)
+// two agree. If not, what lies between two members that are known and moved as
+// one; and, in QEMU's own release, what follows one that is known and is no
+// larger here than there.
+func (f *cpuFacts) fill(r cpuRelease, agree bool, out map[string]ctype.Place) {
+	anchors := f.anchors(r, out)
+	var missing []string
 	for path, p := range r.env.Members {
-		if have, ok := out[path]; ok {
-			if have.Offset == p.Offset && have.Size == p.Size {
-				out[path] = p // the count of an array may be less in VMState
-			}
+		have, ok := out[path]
+		switch {
+		case ok && have.Offset == p.Offset && have.Size == p.Size:
+			out[path] = p // the count of an array may be less in VMState
+		case ok:
+		case agree:
+			out[path] = p
+		default:
+			missing = append(missing, path)
+		}
+	}
+	slices.SortFunc(missing, func(a, b string) int { return cmp.Compare(r.env.Members[a].Offset, r.env.Members[b].Offset) })
+	for _, path := range missing {
+		p := r.env.Members[path]
+		next := slices.IndexFunc(anchors, func(a anchor) bool { return a.there > p.Offset })
+		if next <= 0 {
 			continue
 		}
-		if !agree {
-			i, _ := slices.BinarySearchFunc(anchors, p.Offset, func(a anchor, off uint64) int {
-				if a.there <= off {
-					return -1
-				}
-				return 1
-			})
-			if i == 0 || i == len(anchors) || anchors[i-1].moved() != anchors[i].moved() {
-				continue
-			}
-			p.Offset += anchors[i].moved()
+		before := anchors[next-1]
+		if before.moved() != anchors[next].moved() && !(f.release == r.version && before.end == p.Offset) {
+			continue
 		}
+		anchors = slices.Insert(anchors, next, anchor{p.Offset, p.Offset + before.moved(), end(p)})
+		p.Offset += before.moved()
 		out[path] = p
 	}
 }
 
-// anchor is a member of which both a release and the process tell where it is.
-type anchor struct{ there, here uint64 }
+// end is where a member ends, 0 if its size is not known.
+func end(p ctype.Place) uint64 {
+	if p.Size == 0 {
+		return 0
+	}
+	return p.Offset + p.Size*max(p.Count, 1)
+}
+
+// anchor is a place in the registers that a release and the process both tell.
+type anchor struct {
+	there, here uint64
+	end         uint64 // there; 0: not known
+}
 
 func (a anchor) moved() uint64 { return a.here - a.there } // modulo 2^64
 
-// anchors are in the order of the release.
+// anchors are the members that both know, and the start and the end of what
+// the vCPU has from env on, in the order of the release.
 func (f *cpuFacts) anchors(r cpuRelease, known map[string]ctype.Place) []anchor {
-	var out []anchor
+	out := []anchor{{0, 0, 0}, {r.tail(), f.whole - f.env, 0}}
 	for path, p := range known {
 		if have, ok := r.env.Members[path]; ok {
-			out = append(out, anchor{have.Offset, p.Offset})
+			a := anchor{have.Offset, p.Offset, 0}
+			if have.Size == p.Size {
+				a.end = end(have)
+			}
+			out = append(out, a)
 		}
 	}
-	slices.SortFunc(out, func(a, b anchor) int { return int(a.there) - int(b.there) })
+	slices.SortFunc(out, func(a, b anchor) int { return cmp.Compare(a.there, b.there) })
+	return out
+}
+
+// vcpu is the target's own vCPU. Its members are behind env, and are known
+// where the release agrees in how much there is behind it.
+func (f *cpuFacts) vcpu(releases []cpuRelease) ctype.Record {
+	out := ctype.Record{Size: f.whole, Members: map[string]ctype.Place{"env": {Offset: f.env}}}
+	for path, p := range f.members {
+		if !strings.HasPrefix(path, "env.") && p.Offset > f.env {
+			out.Members[path] = p
+		}
+	}
+	i := slices.IndexFunc(releases, func(r cpuRelease) bool { return r.cpu.Size != 0 && r.tail() == f.whole-f.env })
+	if i < 0 {
+		return out
+	}
+	r := releases[i]
+	for path, p := range r.cpu.Members {
+		if _, ok := out.Members[path]; !ok {
+			p.Offset += f.env - r.cpu.Members["env"].Offset
+			out.Members[path] = p
+		}
+	}
 	return out
 }

@@ -21,22 +21,60 @@ type runMember struct {
 
 // x86Runs are the runs of CPUX86State (target/i386/cpu.h, 2.11 to 11.1). long
 // is sizeof target_ulong.
-func x86Runs(long uint64) []run {
+func x86Runs(long uint64) [][]run {
 	segment := uint64(16)
 	if long == 8 {
 		segment = 24
 	}
-	runs := []run{
-		{{"eip", long, 0}, {"eflags", long, 0}, {"cc_dst", long, 0}, {"cc_src", long, 0}, {"cc_src2", long, 0}, {"cc_op", 4, 0}, {"df", 4, 0},
+	runs := [][]run{
+		{{{"eip", long, 0}, {"eflags", long, 0}, {"cc_dst", long, 0}, {"cc_src", long, 0}, {"cc_src2", long, 0}, {"cc_op", 4, 0}, {"df", 4, 0},
 			{"hflags", 4, 0}, {"hflags2", 4, 0}, {"segs", segment, 6}, {"ldt", segment, 0}, {"tr", segment, 0}, {"gdt", segment, 0},
-			{"idt", segment, 0}, {"cr", long, 5}},
-		{{"efer", 8, 0}, {"fpstt", 4, 0}, {"fpus", 2, 0}, {"fpuc", 2, 0}, {"fptags", 1, 8}},
+			{"idt", segment, 0}, {"cr", long, 5}}},
+		{{{"efer", 8, 0}, {"fpstt", 4, 0}, {"fpus", 2, 0}, {"fpuc", 2, 0}, {"fptags", 1, 8}}},
 	}
 	if long == 8 { // vm_hsave is between star and lstar
-		runs = append(runs, run{{"sysenter_esp", 8, 0}, {"sysenter_eip", 8, 0}, {"star", 8, 0}, {"", 8, 0}, {"lstar", 8, 0}, {"cstar", 8, 0},
-			{"fmask", 8, 0}, {"kernelgsbase", 8, 0}})
+		runs = append(runs, []run{{{"sysenter_esp", 8, 0}, {"sysenter_eip", 8, 0}, {"star", 8, 0}, {"", 8, 0}, {"lstar", 8, 0}, {"cstar", 8, 0},
+			{"fmask", 8, 0}, {"kernelgsbase", 8, 0}}})
 	}
 	return runs
+}
+
+// armRuns are the runs of CPUARMState (target/arm/cpu.h).
+var armRuns = [][]run{
+	{{{"regs", 4, 16}, {"xregs", 8, 32}, {"pc", 8, 0}}},
+	{{{"uncached_cpsr", 4, 0}, {"spsr", 4, 0}}},
+	{{{"banked_spsr", 8, 8}, {"banked_r13", 4, 8}, {"banked_r14", 4, 8}, {"usr_regs", 4, 5},
+		{"fiq_regs", 4, 5}, {"CF", 4, 0}, {"VF", 4, 0}, {"NF", 4, 0}, {"ZF", 4, 0}, {"QF", 4, 0}, {"GE", 4, 0}}},
+	{{{"elr_el", 8, 4}, {"sp_el", 8, 4}}},
+	{ // FPMR came in 11.0, FPSR and FPCR in 9.1, saturation in 4.0, preg_tmp in 3.0
+		{{"vfp.pregs", 32, 17}, {"", 32, 0}, {"vfp.qc", 4, 4}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}, {"vfp.fpsr", 8, 0},
+			{"vfp.fpcr", 8, 0}, {"vfp.fpmr", 8, 0}, {"vfp.xregs", 4, 16}},
+		{{"vfp.pregs", 32, 17}, {"", 32, 0}, {"vfp.qc", 4, 4}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}, {"vfp.fpsr", 8, 0},
+			{"vfp.fpcr", 8, 0}, {"vfp.xregs", 4, 16}},
+		{{"vfp.pregs", 32, 17}, {"", 32, 0}, {"vfp.qc", 4, 4}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}, {"vfp.xregs", 4, 16}},
+		{{"vfp.pregs", 32, 17}, {"", 32, 0}, {"vfp.xregs", 4, 16}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}},
+		{{"vfp.pregs", 32, 17}, {"vfp.xregs", 4, 16}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}},
+	},
+}
+
+// s390Runs are the runs of CPUS390XState (target/s390x/cpu.h). What is between
+// the PSW and the condition code came in 2.12.
+var s390Runs = [][]run{
+	{{{"regs", 8, 16}, {"vregs", 16, 32}, {"aregs", 4, 16}}},
+	{{{"fpc", 4, 0}, {"cc_op", 4, 0}}},
+	{
+		{{"psw.mask", 8, 0}, {"psw.addr", 8, 0}, {"", 8, 0}, {"cc_src", 8, 0}, {"cc_dst", 8, 0}, {"cc_vr", 8, 0}, {"ex_value", 8, 0}},
+		{{"psw.mask", 8, 0}, {"psw.addr", 8, 0}, {"cc_src", 8, 0}, {"cc_dst", 8, 0}, {"cc_vr", 8, 0}, {"ex_value", 8, 0}},
+	},
+	{{{"ckc", 8, 0}, {"cputm", 8, 0}, {"todpr", 4, 0}}},
+}
+
+// ppcRuns are the runs of CPUPPCState (target/ppc/cpu.h). ov32 and ca32 came
+// in 2.9.
+var ppcRuns = [][]run{
+	{{{"lr", 8, 0}, {"ctr", 8, 0}, {"crf", 4, 8}, {"cfar", 8, 0}, {"xer", 8, 0}, {"so", 8, 0}, {"ov", 8, 0}, {"ca", 8, 0}, {"ov32", 8, 0},
+		{"ca32", 8, 0}, {"reserve_addr", 8, 0}}},
+	{{{"spe_acc", 8, 0}, {"spe_fscr", 4, 0}}},
 }
 
 // places lays the run out from an offset on.
@@ -65,6 +103,32 @@ func (r run) fit(known map[string]ctype.Place) ([]ctype.Place, error) {
 		return places, r.agree(places, known)
 	}
 	return nil, nil
+}
+
+// fitOne finds the one form of a run that agrees with what is known. It is nil
+// if what is known does not tell which.
+func fitOne(forms []run, known map[string]ctype.Place) (run, []ctype.Place, error) {
+	var fits run
+	var found []ctype.Place
+	var wrong error
+	n := 0
+	for _, r := range forms {
+		places, err := r.fit(known)
+		switch {
+		case err != nil:
+			wrong = err
+		case places != nil:
+			fits, found = r, places
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return nil, nil, wrong
+	case 1:
+		return fits, found, nil
+	}
+	return nil, nil, nil
 }
 
 // agree holds the run's places against what is known.

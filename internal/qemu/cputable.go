@@ -17,8 +17,8 @@ import (
 // structure is listed in the release where a member of it moved, and holds
 // until the next release that lists it. CPUState depends on how QEMU was
 // configured: "7.2.22+noplugins" is one without plugins, "+notcg" without TCG.
-// X86CPU and the like are listed where the distance of their end from env
-// changed. Read from the DWARF of builds of these releases; 11.1.3 is what the
+// X86CPU and the like are listed where the distance of env from their end or
+// from a member changed. Read from the DWARF of builds of these releases; 11.1.3 is what the
 // VMState tables of the stock Debian binaries tell, and what 10.2 has at the
 // same distance from those members.
 //
@@ -34,9 +34,13 @@ type cpuRelease struct {
 	version string
 	// states are the CPUState of this release, and of its variants.
 	states []ctype.Record
-	env    ctype.Record // the registers
-	tail   uint64       // bytes from env to the end of the vCPU's object; 0: not known
+	env    ctype.Record // the registers; without members if they are not in the table
+	cpu    ctype.Record // the vCPU, of the release itself
 }
+
+// tail is how many bytes of the vCPU there are from env on. A variant's vCPU
+// has as many.
+func (r cpuRelease) tail() uint64 { return r.cpu.Size - r.cpu.Members["env"].Offset }
 
 func (r cpuRelease) String() string { return "built-in, QEMU " + r.version }
 
@@ -56,6 +60,16 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
 	}
 	return out, nil
+}
+
+// ownRelease is the release that stands for a version, "" if the version is
+// not known or newer than all that the table has.
+func ownRelease(releases []cpuRelease, version string) string {
+	newer := slices.ContainsFunc(releases, func(r cpuRelease) bool { return compareVersions(r.version, version) > 0 })
+	if version == "" || !newer || compareVersions(releases[0].version, version) > 0 {
+		return ""
+	}
+	return releases[0].version
 }
 
 // expandReleases gives each release, oldest first, the structures it has from
@@ -79,7 +93,7 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 			last.env = r
 		}
 		if r, ok := tables[v].Record(t.cpu); ok {
-			last.tail = r.Size - r.Members["env"].Offset
+			last.cpu = r
 		}
 		if i+1 < len(versions) && strings.HasPrefix(versions[i+1], release+"+") {
 			continue

@@ -32,7 +32,11 @@ func readS390X(vm *VM, env *cvalue.Object) (arch.State, error) {
 	if env.Err() != nil {
 		return nil, env.Err()
 	}
-	if tcg, err := vm.isTCG(); err != nil || !tcg {
+	m, err := vm.machine()
+	if err != nil {
+		return nil, err
+	}
+	if accel, err := m.accelerator(); err != nil || accel != "tcg" {
 		return s, err
 	}
 	cc, err := s390CC(vm.version(), env.Uint32("cc_op"), env.Uint64("cc_src"), env.Uint64("cc_dst"), env.Uint64("cc_vr"))
@@ -44,17 +48,4 @@ func readS390X(vm *VM, env *cvalue.Object) (arch.State, error) {
 	}
 	s.SetCC(cc)
 	return s, nil
-}
-
-// isTCG reports whether QEMU itself runs the guest's instructions.
-func (vm *VM) isTCG() (bool, error) {
-	m, err := vm.machine()
-	if err != nil {
-		return false, err
-	}
-	accel, err := m.accelerator()
-	if err != nil {
-		return false, fmt.Errorf("accelerator: %w", err)
-	}
-	return accel == "tcg", nil
 }

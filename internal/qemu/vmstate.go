@@ -35,13 +35,13 @@ var vmstateForms = []vmstateForm{
 
 // Flags of a field that matter here, the same in all releases.
 const (
-	vmsPointer  = 0x2 // what is stored is behind a pointer
-	vmsArray    = 0x4
-	vmsStruct   = 0x8
-	vmsVarray   = 0x10 | 0x80 | 0x400 | 0x800
-	vmsPointers = 0x40
-	vmsVbuffer  = 0x100
-	vmsKnown    = 1<<17 - 1
+	vmsArray  = 0x4
+	vmsStruct = 0x8
+	// vmsElsewhere are those of what is behind a pointer (VMS_POINTER,
+	// VMS_ARRAY_OF_POINTER, VMS_VBUFFER), of as many elements as another member
+	// says (VMS_VARRAY_…), or no member at all but a check (VMS_MUST_EXIST).
+	vmsElsewhere = 0x2 | 0x40 | 0x100 | 0x10 | 0x80 | 0x400 | 0x800 | 0x1000
+	vmsKnown     = 1<<17 - 1
 )
 
 // vmstateTmp names a field that is no member: a structure made up while
@@ -53,17 +53,17 @@ const (
 	maxVMStateDepth  = 4
 )
 
-// vmstateTable is a decoded table: the place in the object of each member.
-type vmstateTable struct {
-	From    string // for the user
-	Members map[string]ctype.Place
+// vmstateMember is the place in the object of a member, or of a part of one.
+type vmstateMember struct {
+	path  string
+	place ctype.Place
 }
 
 // vmstateReader reads the tables of one object.
 type vmstateReader struct {
 	vm      *VM
 	form    vmstateForm
-	members map[string]ctype.Place
+	members []vmstateMember
 	left    int // fields that may still be read
 }
 
@@ -72,10 +72,13 @@ type vmstateReader struct {
 func (vm *VM) vmstate(a addr.HVA, object uint64) (map[string]ctype.Place, error) {
 	var errs []error
 	for _, form := range vmstateForms {
-		r := vmstateReader{vm: vm, form: form, members: map[string]ctype.Place{}, left: maxVMStateFields}
+		r := vmstateReader{vm: vm, form: form, left: maxVMStateFields}
 		err := r.description(a, "", 0, object, 0)
 		if err == nil && len(r.members) > 0 {
-			return r.members, nil
+			return joinArrays(r.members), nil
+		}
+		if err == nil {
+			err = errors.New("it has no fields")
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", form.releases, err))
 	}
@@ -138,7 +141,7 @@ func (r *vmstateReader) fields(a addr.HVA, prefix string, base, size uint64, dep
 			return errors.New("the VMState table has no end")
 		}
 		count := max(f.place.Count, 1)
-		if f.flags&(vmsPointer|vmsVarray|vmsPointers|vmsVbuffer) != 0 || f.name == vmstateTmp {
+		if f.flags&vmsElsewhere != 0 || f.name == vmstateTmp || f.place.Size == 0 {
 			continue
 		}
 		if f.place.Offset > size || f.place.Size*count > size-f.place.Offset {
@@ -147,9 +150,7 @@ func (r *vmstateReader) fields(a addr.HVA, prefix string, base, size uint64, dep
 		p := f.place
 		p.Offset += base
 		path := prefix + f.name
-		if _, twice := r.members[path]; !twice {
-			r.members[path] = p
-		}
+		r.members = append(r.members, vmstateMember{path, p})
 		if f.flags&vmsStruct == 0 || f.structure == 0 {
 			continue
 		}
@@ -193,7 +194,7 @@ func (r *vmstateReader) field(a addr.HVA) (vmstateField, error) {
 	if f.flags&vmsArray != 0 {
 		f.place.Count = uint64(n)
 	}
-	if f.flags&^vmsKnown != 0 || n > 1<<20 || f.place.Offset > maxCPUSize || f.place.Size > maxCPUSize || f.flags&vmsArray != 0 && n == 0 {
+	if f.flags&^vmsKnown != 0 || n > 1<<20 || f.place.Offset > maxCPUSize || f.place.Size > maxCPUSize {
 		return f, fmt.Errorf("VMState field %s at %#x: flags %#x, offset %d, size %d, %d elements cannot be",
 			f.name, uint64(a), f.flags, f.place.Offset, f.place.Size, n)
 	}

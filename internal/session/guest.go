@@ -26,6 +26,10 @@ func (s *Session) Guest(ctx context.Context, archName string, show progress.Rend
 	if err != nil {
 		return nil, err
 	}
+	if m.Sealed != "" { // there is nothing to find in it
+		m.Kernel = &guest.Kernel{}
+		return m, nil
+	}
 	meter := progress.Meter{What: "searching guest memory for VMCOREINFO"}
 	if show != nil {
 		defer progress.Show(&meter, show)()

@@ -53,7 +53,7 @@ func (b *bench) kdumpOf(ctx context.Context, what, core string) error {
 	if err != nil {
 		return err
 	}
-	sid, err := rig.Sid("makedumpfile")
+	sid, err := rig.SidProgram("makedumpfile")
 	if err != nil {
 		return err
 	}

@@ -11,23 +11,53 @@ type Config struct {
 	// Windows are ranges of guest memory of which QEMU makes a dump of their own each.
 	Windows []Window
 
-	// Bare starts no Linux: the guest is stopped before its first instruction.
+	// Bare starts no Linux. What runs is in Args; with -S among them nothing does.
 	Bare bool
 
 	// Paging has QEMU also make its dumps, of all memory and of each window, with paging=true.
 	Paging bool
 
-	// NoVMCoreInfo leaves out the device that the guest's kernel hands its VMCOREINFO note to.
+	// NoVMCoreInfo leaves out the device that the guest's kernel hands its VMCOREINFO note to. Only x86 and Arm machines can
+	// have one.
 	NoVMCoreInfo bool
 
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
+
+	// SMP is what follows -smp, "" for two vCPUs.
+	SMP string
+
+	// Files are written to the folder that QEMU starts in, for Args to name.
+	Files map[string][]byte
+
+	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
+	Ready []Word
+
+	// Drivers has the guest load the drivers of virtio-mem.
+	Drivers bool
+
+	// Commands are lines for QEMU's monitor, HMP, before the guest is stopped.
+	Commands []string
+
+	// Plugged is how much memory each virtio-mem device has to have plugged before Commands, in bytes, by the device's id. The
+	// guest is stopped when that changes no more.
+	Plugged map[string]uint64
+
+	// Saved are ranges of guest memory that QEMU writes to files, for Fixture.Saved. Unless there are some, QEMU must be able
+	// to dump the guest.
+	Saved []Window
+}
+
+// Word is 32 bits of guest memory: the guest-physical address, and the value in the byte order of the emulator's target.
+type Word struct {
+	Addr  uint64
+	Value uint32
 }
 
 // Window is a range of guest-physical addresses: the first, and the number of bytes.
 type Window struct{ Begin, Length uint64 }
 
-// The guests of the tests. All have two vCPUs and run under TCG.
+// The guests of the tests. All run under TCG.
 var (
 	// PC is the i440FX machine, 1 GiB: RAM from 0, ROM below 4 GiB.
 	PC = Config{

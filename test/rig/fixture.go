@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 )
 
@@ -91,6 +92,9 @@ func (f *Fixture) TLB() string { return filepath.Join(f.Dir, tlb) }
 // WindowDump is QEMU's own dump of one of Config.Windows.
 func (f *Fixture) WindowDump(w Window) string { return filepath.Join(f.Dir, w.file()) }
 
+// Saved is the file of one of Config.Saved.
+func (f *Fixture) Saved(w Window) string { return filepath.Join(f.Dir, w.savedFile()) }
+
 // key names all that decides what a fixture holds.
 func key(qemu QEMU, config Config) (string, error) {
 	id, err := BuildID(qemu.Exe)
@@ -102,7 +106,7 @@ func key(qemu QEMU, config Config) (string, error) {
 		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
-		if root, err = initrd(); err != nil {
+		if root, err = initrd(config); err != nil {
 			return "", err
 		}
 	}
@@ -117,6 +121,33 @@ func key(qemu QEMU, config Config) (string, error) {
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
+	all = config.appendRest(all)
+	if len(config.Plugged) > 0 {
+		all = fmt.Appendf(all, " %v", config.Plugged) // in order
+	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
+}
+
+// appendRest appends what a Config may have beside, if it has. A Config without it has the key that it had before there was such
+// a thing.
+func (c Config) appendRest(key []byte) []byte {
+	type rest struct {
+		SMP      string
+		Files    map[string][sha256.Size]byte
+		Ready    []Word
+		Commands []string
+		Saved    []Window
+	}
+	r := rest{c.SMP, nil, c.Ready, c.Commands, c.Saved}
+	for name, data := range c.Files {
+		if r.Files == nil {
+			r.Files = map[string][sha256.Size]byte{}
+		}
+		r.Files[name] = sha256.Sum256(data)
+	}
+	if reflect.ValueOf(r).IsZero() {
+		return key
+	}
+	return fmt.Appendf(key, " %+v", r) // maps are printed in order
 }

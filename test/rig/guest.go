@@ -2,12 +2,13 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -77,14 +78,19 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 	return g, nil
 }
 
-// arguments returns QEMU's command line and writes the initrd that it names.
+// arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
-	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", "2",
+	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
 		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
 	args = append(args, config.Args...)
 	args = append(args, "-serial", "file:"+serial)
 	if !config.NoVMCoreInfo {
 		args = append(args, "-device", "vmcoreinfo")
+	}
+	for name, data := range config.Files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return nil, err
+		}
 	}
 	if config.Bare {
 		return args, nil
@@ -93,14 +99,14 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := initrd()
+	root, err := initrd(config)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "initrd"), root, 0o644); err != nil {
 		return nil, err
 	}
-	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", "console=ttyS0 panic=-1"), nil
+	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", commandLine(config)), nil
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
@@ -109,6 +115,12 @@ func (g *guest) record(ctx context.Context, config Config) error {
 		if err := g.awaitMarker(ctx); err != nil {
 			return err
 		}
+	}
+	if err := g.awaitWords(ctx, config.Ready); err != nil {
+		return err
+	}
+	if err := g.plug(ctx, config); err != nil {
+		return err
 	}
 	if _, err := g.qmp.call("stop", nil); err != nil {
 		return err
@@ -126,51 +138,38 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
-	if err := g.dump(ctx, qmpDump, nil); err != nil {
+	if err := g.dumps(ctx, config); err != nil {
 		return err
-	}
-	for _, w := range config.Windows {
-		if err := g.dump(ctx, w.file(), map[string]any{"begin": w.Begin, "length": w.Length}); err != nil {
-			return err
-		}
-	}
-	if config.Paging {
-		if err := g.dump(ctx, pagingDump, map[string]any{"paging": true}); err != nil {
-			return err
-		}
-		for _, w := range config.Windows {
-			if err := g.dump(ctx, "paging-"+w.file(), map[string]any{"paging": true, "begin": w.Begin, "length": w.Length}); err != nil {
-				return err
-			}
-		}
-	}
-	for _, format := range config.Dumps {
-		dump := map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format}
-		if _, err := g.qmp.call("dump-guest-memory", dump); err != nil {
-			return err
-		}
 	}
 	return abort(g.cmd)
 }
 
-// dump has QEMU dump the guest, with more arguments than the usual ones.
-func (g *guest) dump(ctx context.Context, file string, more map[string]any) error {
-	arguments := map[string]any{"paging": false, "protocol": "file:" + file}
-	maps.Copy(arguments, more)
-	if _, err := g.qmp.call("dump-guest-memory", arguments); err != nil {
-		return err
-	}
-	return sparse(ctx, filepath.Join(g.dir, file))
+// awaitMarker waits for Linux to be up.
+func (g *guest) awaitMarker(ctx context.Context) error {
+	return g.await(ctx, func() (bool, error) {
+		console, err := os.ReadFile(filepath.Join(g.dir, serial))
+		return err == nil && bytes.Contains(console, []byte(marker)), nil
+	})
 }
 
-// file is the name of QEMU's dump of a window.
-func (w Window) file() string { return fmt.Sprintf("qmp-%x-%x.elf", w.Begin, w.Length) }
+// awaitWords waits for words of guest memory.
+func (g *guest) awaitWords(ctx context.Context, words []Word) error {
+	return g.await(ctx, func() (bool, error) {
+		for _, w := range words {
+			said, err := g.qmp.monitor(fmt.Sprintf("xp /1wx %#x", w.Addr))
+			if err != nil || !strings.Contains(said, fmt.Sprintf(": 0x%08x", w.Value)) {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
 
-func (g *guest) awaitMarker(ctx context.Context) error {
+// await waits until the guest is up.
+func (g *guest) await(ctx context.Context, up func() (bool, error)) error {
 	for {
-		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		if err == nil && bytes.Contains(console, []byte(marker)) {
-			return nil
+		if ok, err := up(); ok || err != nil {
+			return err
 		}
 		if exited(g.cmd.Process.Pid) {
 			return fmt.Errorf("QEMU ended before the guest was up")
@@ -178,7 +177,7 @@ func (g *guest) awaitMarker(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the guest was not up in %v", bootLimit)
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -191,13 +190,4 @@ func exited(pid int) bool {
 	}
 	_, fields, _ := bytes.Cut(stat, []byte(") "))
 	return bytes.HasPrefix(fields, []byte("Z"))
-}
-
-// sparse gives the zeros of a file back to the file system.
-func sparse(ctx context.Context, path string) error {
-	result, err := Run(ctx, bootLimit, "", "fallocate", "--dig-holes", path)
-	if err == nil && result.Status != 0 {
-		err = fmt.Errorf("making %s sparse: %s", path, result.Output)
-	}
-	return err
 }

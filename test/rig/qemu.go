@@ -7,13 +7,26 @@ import (
 	"strings"
 )
 
+// Build is a QEMU of one version, with an emulator for each architecture of guests.
+type Build string
+
+// The builds of the tests. Only x86_64 has emulators of all; Dwarf has none of loongarch64.
+const (
+	Stock  Build = "stock"  // Debian's own, 7.2: stripped, its globals in .dynsym
+	Dwarf  Build = "dwarf"  // the same source with debug information, made by scripts/build-qemu
+	Trixie Build = "trixie" // Debian 13's, 10.0, stripped, in a root folder of its own
+	Sid    Build = "sid"    // Debian unstable's, 11.1 or newer, likewise
+)
+
 // QEMU is an emulator that guests run in.
 type QEMU struct {
-	Name string
-	Exe  string
-	Args []string // what every guest in it needs, such as the folder of the firmware
+	Name   string
+	Target string // the guest's architecture, as in the emulator's name
+	Exe    string
+	Args   []string // what every guest in it needs, such as the folder of the firmware
 
 	// Root is the folder that is the root of its file system, so its core names files relative to it; "" if it has no own.
+	// Its cores are dumped with --sysroot Root.
 	Root string
 }
 
@@ -25,29 +38,54 @@ func (q QEMU) command() (name string, args []string) {
 	return filepath.Join(filepath.Dir(q.Root), "run"), []string{strings.TrimPrefix(q.Exe, q.Root)}
 }
 
-// StockQEMU is Debian's own qemu-system-x86_64: stripped, its globals in .dynsym.
-func StockQEMU() (QEMU, error) {
-	exe, err := installed("qemu-system-x86_64", setup)
-	if err != nil {
-		return QEMU{}, err
+// Emulator returns the emulator of a build for guests of one architecture. The cache folder has them at:
+//
+//	stock/usr/bin/                   those of Stock, but for x86, which is installed
+//	qemu/dwarf/                      those of Dwarf
+//	suites/trixie/root/usr/bin/      those of Trixie; suites/trixie/run starts them
+//	suites/sid/root/usr/bin/         those of Sid, likewise
+func Emulator(build Build, target string) (QEMU, error) {
+	q := QEMU{Name: string(build), Target: target}
+	if target != "x86_64" {
+		q.Name += "-" + target
 	}
-	exe, err = filepath.EvalSymlinks(exe)
-	return QEMU{Name: "stock", Exe: exe}, err
+	name := "qemu-system-" + target
+	what := name + " of the build " + string(build)
+	var err error
+	switch build {
+	case Stock:
+		switch target {
+		case "x86_64":
+			if q.Exe, err = installed(name, setup); err == nil {
+				q.Exe, err = filepath.EvalSymlinks(q.Exe)
+			}
+		case "i386":
+			q.Exe, err = installed("/usr/libexec/"+name, setup) // in PATH is a script that starts it
+		default:
+			q.Exe, err = cached(what, setupTest, "stock", "usr", "bin", name)
+			q.Args = firmware
+		}
+	case Dwarf:
+		q.Exe, err = cached(what, buildQEMU, "qemu", "dwarf", name)
+		q.Args = firmware
+	default:
+		q.Exe, err = cached(what, setupTest, "suites", string(build), "root", "usr", "bin", name)
+		q.Root = strings.TrimSuffix(q.Exe, "/usr/bin/"+name)
+	}
+	return q, err
 }
 
-// SuiteQEMU is the qemu-system-x86_64 of another Debian release, in a folder of its own. Its cores are dumped with
-// --sysroot Root.
-func SuiteQEMU(suite string) (QEMU, error) {
-	whole, err := cached("the QEMU of Debian "+suite, setupTest, "suites", suite, "packages")
-	root := filepath.Join(filepath.Dir(whole), "root")
-	return QEMU{Name: suite, Exe: filepath.Join(root, "usr/bin/qemu-system-x86_64"), Root: root}, err
-}
+// firmware has an emulator that lies in the cache folder read the firmware of the one that is installed.
+var firmware = []string{"-L", "/usr/share/qemu", "-L", "/usr/share/seabios"}
 
-// DebugQEMU is the QEMU with DWARF that scripts/build-qemu makes. It uses the firmware of Debian's.
-func DebugQEMU() (QEMU, error) {
-	exe, err := cached("the QEMU with debug information", buildQEMU, "qemu", "dwarf", "qemu-system-x86_64")
-	return QEMU{Name: "dwarf", Exe: exe, Args: []string{"-L", "/usr/share/qemu", "-L", "/usr/share/seabios"}}, err
-}
+// StockQEMU is Debian's own qemu-system-x86_64.
+func StockQEMU() (QEMU, error) { return Emulator(Stock, "x86_64") }
+
+// SuiteQEMU is the qemu-system-x86_64 of another Debian release.
+func SuiteQEMU(suite string) (QEMU, error) { return Emulator(Build(suite), "x86_64") }
+
+// DebugQEMU is the qemu-system-x86_64 with DWARF.
+func DebugQEMU() (QEMU, error) { return Emulator(Dwarf, "x86_64") }
 
 // Form is one way in which the symbols of a QEMU reach a debugger.
 type Form struct {

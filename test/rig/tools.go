@@ -38,8 +38,8 @@ func Python() (string, error) {
 // Compressor is one of the programs zstd, lz4, xz, gzip and bzip2.
 func Compressor(name string) (string, error) { return installed(name, setupTest) }
 
-// Sid is one of Debian unstable's crash, makedumpfile, drgn and kdumpid, which reads more than the system's does.
-func Sid(program string) (string, error) {
+// SidProgram is one of Debian unstable's crash, makedumpfile, drgn and kdumpid, which reads more than the system's does.
+func SidProgram(program string) (string, error) {
 	return cached("Debian unstable's "+program, setupTest, "bin", "sid-"+program)
 }
 

@@ -28,6 +28,16 @@ func need[T any](t testing.TB, v T, err error) T {
 	return v
 }
 
+// Emulator is the emulator of a build for guests of one architecture.
+func Emulator(t testing.TB, build rig.Build, target string) rig.QEMU {
+	t.Helper()
+	qemu, err := rig.Emulator(build, target)
+	if qemu.Root != "" {
+		NeedsMount(t)
+	}
+	return need(t, qemu, err)
+}
+
 // StockQEMU is Debian's QEMU.
 func StockQEMU(t testing.TB) rig.QEMU {
 	t.Helper()
@@ -38,9 +48,7 @@ func StockQEMU(t testing.TB) rig.QEMU {
 // SuiteQEMU is the QEMU of another Debian release.
 func SuiteQEMU(t testing.TB, suite string) rig.QEMU {
 	t.Helper()
-	NeedsMount(t)
-	qemu, err := rig.SuiteQEMU(suite)
-	return need(t, qemu, err)
+	return Emulator(t, rig.Build(suite), "x86_64")
 }
 
 // DebugQEMU is the QEMU with debug information.
@@ -90,7 +98,7 @@ func Python(t testing.TB) string {
 func Sid(t testing.TB, program string) string {
 	t.Helper()
 	NeedsMount(t)
-	path, err := rig.Sid(program)
+	path, err := rig.SidProgram(program)
 	return need(t, path, err)
 }
 

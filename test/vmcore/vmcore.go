@@ -33,6 +33,7 @@ type Note struct {
 	Name string
 	Type uint32
 	Desc []byte
+	Raw  []byte // all of it, with its header and what fills it up
 }
 
 // File is an open dump.
@@ -67,7 +68,7 @@ func Open(path string) (*File, error) {
 func (f *File) Close() error { return f.file.Close() }
 
 func (f *File) read() error {
-	e, err := elf.NewFile(f.file)
+	e, err := elf.NewFile(withoutSections{f.file})
 	if err != nil {
 		return err
 	}
@@ -117,6 +118,30 @@ func (f *File) read() error {
 	return err
 }
 
+// withoutSections is a file whose ELF header speaks of no section headers. QEMU writes those of big-endian guests in the byte
+// order of the host, and they are of no use to us.
+type withoutSections struct{ io.ReaderAt }
+
+func (w withoutSections) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.ReaderAt.ReadAt(p, off)
+	var class [1]byte
+	if _, err := w.ReaderAt.ReadAt(class[:], elf.EI_CLASS); err != nil {
+		return 0, err
+	}
+	shoff, shnum := Range{40, 48}, Range{60, 64} // e_shnum and e_shstrndx behind it
+	if elf.Class(class[0]) == elf.ELFCLASS32 {
+		shoff, shnum = Range{32, 36}, Range{48, 52}
+	}
+	for _, r := range []Range{shoff, shnum} {
+		for at := int64(r.Addr); at < int64(r.End); at++ {
+			if at >= off && at < off+int64(n) {
+				p[at-off] = 0
+			}
+		}
+	}
+	return n, err
+}
+
 // phoff reads e_phoff, which debug/elf keeps to itself.
 func phoff(file io.ReaderAt, e *elf.File) (uint64, error) {
 	var raw [8]byte
@@ -142,7 +167,7 @@ func parseNotes(raw []byte, order binary.ByteOrder) ([]Note, error) {
 		if namesz < 1 || end < desc || end > len(raw) {
 			return nil, fmt.Errorf("note %d: name of %d and desc of %d bytes do not fit", len(notes), namesz, descsz)
 		}
-		notes = append(notes, Note{Name: string(raw[12 : 12+namesz-1]), Type: kind, Desc: raw[desc : desc+descsz]})
+		notes = append(notes, Note{Name: string(raw[12 : 12+namesz-1]), Type: kind, Desc: raw[desc : desc+descsz], Raw: raw[:end]})
 		raw = raw[end:]
 	}
 	return notes, nil

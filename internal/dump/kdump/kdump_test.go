@@ -123,6 +123,7 @@ func TestEveryArch(t *testing.T) {
 	machines := map[string]string{
 		"aarch64-be": "aarch64_be", "aarch64-le": "aarch64", "X86_64": "x86_64", "386": "i686",
 		"s390": "s390x", "ppc64-be": "ppc64", "ppc64-le": "ppc64le",
+		"arm": "armv7l", "arm-be": "armv7b", "riscv64": "riscv64", "riscv32": "riscv32", "loongarch64": "loongarch64",
 	}
 	base := map[elf.Machine]uint64{elf.EM_X86_64: 557842432, elf.EM_AARCH64: 0x40000000}
 	for _, g := range arch.Guests {

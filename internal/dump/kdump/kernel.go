@@ -43,8 +43,8 @@ func physBase(m *guest.Machine, info linux.Info, c *dump.Content) uint64 {
 		}
 		n, _ := info.Number("phys_base")
 		return uint64(n)
-	case elf.EM_AARCH64:
-		if n, ok := info.Number("PHYS_OFFSET"); ok {
+	case elf.EM_AARCH64, elf.EM_ARM:
+		if n, ok := info.Number("PHYS_OFFSET"); ok && m.Arch.Machine == elf.EM_AARCH64 {
 			return uint64(n)
 		}
 		for _, r := range c.Ranges {
@@ -60,6 +60,7 @@ func physBase(m *guest.Machine, info linux.Info, c *dump.Content) uint64 {
 var machines = map[string]string{
 	"aarch64-be": "aarch64_be", "aarch64-le": "aarch64", "X86_64": "x86_64", "386": "i686",
 	"s390": "s390x", "ppc64-be": "ppc64", "ppc64-le": "ppc64le",
+	"arm": "armv7l", "arm-be": "armv7b", "riscv64": "riscv64", "riscv32": "riscv32", "loongarch64": "loongarch64",
 }
 
 // utsname is what uname -a says: system, node, release, version, machine and

@@ -26,6 +26,9 @@ import (
 // With stale, registers that are known to be old are used too. The warnings
 // are sentences for the user.
 func Of(ctx context.Context, m *guest.Machine, stale bool) (list []Mapping, warnings []string, err error) {
+	if m.Sealed != "" {
+		return nil, nil, fmt.Errorf("page tables cannot be read: %s", m.Sealed)
+	}
 	w := walk{machine: m, tables: tables{image: m.Image}}
 	known := 0
 	for _, cpu := range m.CPUs {

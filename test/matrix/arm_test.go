@@ -1,0 +1,17 @@
+package matrix
+
+import "guestcore/test/rig"
+
+var armGuests = []guest{
+	reset("reset-a15", "arm", 0x41000000, "-machine", "virt", "-cpu", "cortex-a15", "-m", "64M"),
+	reset("reset-a57", "aarch64", 0x41000000, "-machine", "virt", "-cpu", "cortex-a57", "-m", "64M"),
+	reset("reset-max", "aarch64", 0x41000000, "-machine", "virt", "-cpu", "max", "-m", "64M"), // has SVE
+	reset("reset-a15", "aarch64", 0x41000000, "-machine", "virt", "-cpu", "cortex-a15", "-m", "64M"),
+	running("registers", "arm", rig.ARMProgram(false)),
+	running("registers-be", "arm", rig.ARMProgram(true)),
+	running("registers-max", "aarch64", rig.AArch64Program(false)), // has SVE
+	running("registers-max-be", "aarch64", rig.AArch64Program(true)),
+	running("registers-a57", "aarch64", rig.CortexA57Program()),
+	running("registers-a57-32", "aarch64", rig.AArch32Program()), // runs a program of 32 bits
+	running("registers-a15", "aarch64", rig.ARMProgram(false)),
+}

@@ -1,0 +1,40 @@
+package matrix
+
+import (
+	"path"
+
+	"guestcore/test/rig"
+)
+
+// cell is one dump of the matrix; with empty fields, all those that agree in the others.
+type cell struct {
+	target, guest string
+	build         rig.Build
+}
+
+func (c cell) String() string { return path.Join(c.target, c.guest, string(c.build)) }
+
+func (c cell) cover(one cell) bool {
+	return (c.target == "" || c.target == one.target) && (c.guest == "" || c.guest == one.guest) && (c.build == "" || c.build == one.build)
+}
+
+// waiting are the cells of which something is not done yet, and what. One of them that passes fails the test until it is taken
+// off, so that nothing waits for nothing.
+var waiting = []struct {
+	cells cell
+	what  string
+}{
+	{cell{target: "arm"}, "the notes"},
+	{cell{target: "aarch64"}, "the notes"},
+	{cell{target: "loongarch64", guest: "reset"}, "the notes"},
+}
+
+// waitsFor is what a cell waits for, "" if nothing.
+func (c cell) waitsFor() string {
+	for _, w := range waiting {
+		if w.cells.cover(c) {
+			return w.what
+		}
+	}
+	return ""
+}

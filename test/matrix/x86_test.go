@@ -1,0 +1,7 @@
+package matrix
+
+var x86Guests = []guest{
+	reset("reset-pc", "x86_64", 0x200000, "-machine", "pc", "-m", "64M"),
+	reset("reset-q35", "x86_64", 0x200000, "-machine", "q35", "-m", "64M"),
+	reset("reset-pc", "i386", 0x200000, "-machine", "pc", "-m", "64M"),
+}
