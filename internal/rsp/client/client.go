@@ -205,23 +205,24 @@ func (c *Client) packet(ctx context.Context) ([]byte, error) {
 }
 
 // Hello agrees with the server on how to speak. It is left out on a connection
-// that gdb has agreed on already.
+// that gdb agrees on.
 func (c *Client) Hello(ctx context.Context) error {
 	b, err := c.Ask(ctx, "qSupported:multiprocess+;binary-upload+;error-message+")
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		return fmt.Errorf("no GDB remote protocol there: %w", err)
 	}
 	c.Learn(b)
-	return c.dropAcks(ctx)
+	return c.DropAcks(ctx)
 }
 
-// Quiet stops the acknowledging, which lets several requests be on their way,
-// if the server can do without.
-func (c *Client) dropAcks(ctx context.Context) error {
-	if c.Features["QStartNoAckMode"] != "+" {
+// DropAcks has neither side acknowledge packets any more, which lets several
+// requests be on their way, if the server can do without.
+func (c *Client) DropAcks(ctx context.Context) error {
+	_, err := c.Ask(ctx, "QStartNoAckMode")
+	if errors.Is(err, ErrUnsupported) {
 		return nil
 	}
-	if _, err := c.Ask(ctx, "QStartNoAckMode"); err != nil {
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
