@@ -75,7 +75,7 @@ type VM struct {
 	blocks       []*RAMBlock
 	blockAt      map[addr.HVA]*RAMBlock
 	host         *extent.Map[addr.HVA, addr.FileOff]
-	files        []*os.File
+	files        []addr.Source
 
 	typeNames  map[addr.HVA]string
 	data       []segment

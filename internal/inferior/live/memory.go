@@ -19,7 +19,13 @@ import (
 func (p *Process) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return p.mappings }
 
 // Backing are the files that Mappings numbers.
-func (p *Process) Backing() []*os.File { return p.files }
+func (p *Process) Backing() []addr.Source {
+	out := make([]addr.Source, len(p.files))
+	for i, f := range p.files {
+		out[i] = f
+	}
+	return out
+}
 
 func (p *Process) mapMemory() error {
 	for _, f := range p.files[1:] { // those of an earlier look

@@ -185,7 +185,7 @@ func (p *Process) Held(path string) io.ReaderAt { return p.maps.Held(path, p) }
 func (p *Process) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return p.mem }
 
 // Backing is the process's memory alone.
-func (p *Process) Backing() []io.ReaderAt { return []io.ReaderAt{p} }
+func (p *Process) Backing() []addr.Source { return []addr.Source{p} }
 
 // ReadAt reads memory, see [inferior.Process].
 func (p *Process) ReadAt(b []byte, off int64) (int, error) {
@@ -212,6 +212,9 @@ func (p *Process) Executable(w io.Writer) error {
 	_, err = w.Write(b)
 	return err
 }
+
+// Name says where the memory is.
+func (p *Process) Name() string { return fmt.Sprintf("process %d of the gdbserver", p.pid) }
 
 // Close does nothing: the connection is the caller's.
 func (p *Process) Close() error { return nil }
