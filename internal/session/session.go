@@ -18,6 +18,7 @@ import (
 
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
+	"guestcore/internal/guest"
 	"guestcore/internal/inferior"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
@@ -65,6 +66,9 @@ type Session struct {
 	symbols map[string]addr.HVA
 	vm      *qemu.VM
 	vmErr   error
+
+	guestMu sync.Mutex // not mu: a scan takes its time
+	guests  map[string]*guest.Machine
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
@@ -73,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}}
+	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, guests: map[string]*guest.Machine{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err
