@@ -31,6 +31,9 @@ type Options struct {
 	// Partial writes what the source holds and labels the rest, where a
 	// source that lacks memory is otherwise refused with [*MissingError].
 	Partial bool
+	// IncludePMEM also writes nonvolatile memory that the hypervisor's own
+	// dump leaves out, ExcludePMEM leaves all of it out.
+	IncludePMEM, ExcludePMEM bool
 	// StaleRegisters writes registers of processors that ran on with newer
 	// ones, too.
 	StaleRegisters bool

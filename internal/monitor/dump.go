@@ -136,12 +136,14 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 	if err != nil {
 		return nil, err
 	}
-	rows, err := vm.Rows()
-	if err != nil {
-		return nil, err
+	printRows(out, vm.Rows())
+	for _, n := range machine.Notes {
+		fmt.Fprintf(out, "note: %s\n", n)
 	}
-	printRows(out, rows)
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	if machine.Sealed != "" && r.Partial {
+		warnings = append(warnings, machine.Sealed)
+	}
 	if r.Paging {
 		var more []string
 		if r.Mappings, more, err = mapping.Of(ctx, machine); err != nil {
@@ -163,7 +165,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 		return nil, err
 	}
 	m.last = newDumping(r, job)
-	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, machine.Notes
 	return m.last, nil
 }
 

@@ -20,6 +20,7 @@ type dumping struct {
 	request  DumpRequest // File is absolute, if it is one
 	arch     string
 	warnings []string
+	notes    []string
 	job      dump.Job
 	meter    progress.Meter
 	cancel   context.CancelCauseFunc // of a detached one

@@ -62,6 +62,16 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	return out, nil
 }
 
+// ownRelease is the release that stands for a version, "" if the version is
+// not known or newer than all that the table has.
+func ownRelease(releases []cpuRelease, version string) string {
+	newer := slices.ContainsFunc(releases, func(r cpuRelease) bool { return compareVersions(r.version, version) > 0 })
+	if version == "" || !newer || compareVersions(releases[0].version, version) > 0 {
+		return ""
+	}
+	return releases[0].version
+}
+
 // expandReleases gives each release, oldest first, the structures it has from
 // the ones before it.
 func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {

@@ -240,7 +240,7 @@ func (f *fake) build() {
 	f.put(f.at(ram, "MemoryRegion", "owner"), uint64(f.backend))
 
 	f.view = f.alloc(f.size("FlatView"))
-	f.ranges = f.alloc(fakeRanges * f.size("FlatRange"))
+	f.ranges = f.alloc((fakeRanges + 2) * f.size("FlatRange"))
 	f.put(f.at(f.view, "FlatView", "ref"), 1)
 	f.put(f.at(f.view, "FlatView", "ranges"), uint64(f.ranges))
 	binary.LittleEndian.PutUint32(f.bytes(f.at(f.view, "FlatView", "nr")), fakeRanges)

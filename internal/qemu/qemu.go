@@ -79,13 +79,17 @@ type VM struct {
 
 	typeNames  map[addr.HVA]string
 	data       []segment
+	rodata     map[uint64][]byte   // of the executable, by link-time address
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
-	cpuLayout  func() (cpuLayout, error)
-	ccNames    func() (map[uint32]string, error) // of x86's cc_op
+	memory     func() (*memory, error)
+	// confidential is what [VM.findConfidential] found.
+	confidential func() (confidential, error)
+	cpuLayout    func() (cpuLayout, error)
+	ccNames      func() (map[uint32]string, error) // of x86's cc_op
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -101,11 +105,14 @@ func Open(src Source) (*VM, error) {
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
+	vm.memory = sync.OnceValues(vm.findMemory)
+	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}
+	vm.findDiscards()
 	if err := vm.placeBlocks(); err != nil {
 		return nil, err
 	}

@@ -72,6 +72,9 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	if !c.Window.IsZero() {
 		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)
 	}
+	if c.Sealed != "" {
+		fmt.Fprintf(&b, "SEALED=%s\n", oneLine(c.Sealed))
+	}
 	for _, a := range c.Absent {
 		fmt.Fprintf(&b, "ABSENT=%#x-%#x %s\n", uint64(a.Addr), uint64(a.Addr)+a.Size, oneLine(a.Reason))
 	}

@@ -157,6 +157,16 @@ ABSENT=0x21000-0x22000 is doubtful
 	}
 }
 
+// Memory that is not what the guest sees is labelled in the file too.
+func TestSealedLabel(t *testing.T) {
+	m := dumptest.Machine(t, t.TempDir(), guestArch(t, "X86_64"), dumptest.Part{Addr: 0, Size: 0x1000})
+	m.Sealed = "it is ciphertext"
+	path, _ := write(t, m, dump.Options{Partial: true})
+	if diff := cmp.Diff([]elfNote{{Name: "GUESTCORE", Desc: "CREATOR=guestcore\nSEALED=it is ciphertext\n"}}, readNotes(t, path)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNothingThereIsRefusedEvenPartial(t *testing.T) {
 	g := guestArch(t, "X86_64")
 	for name, parts := range map[string][]dumptest.Part{
