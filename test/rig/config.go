@@ -33,6 +33,9 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
+	Running bool
+
 	// Commands are lines for QEMU's monitor, HMP, before the guest is stopped.
 	Commands []string
 
