@@ -102,14 +102,14 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := initrd()
+	root, err := initrd(config)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "initrd"), root, 0o644); err != nil {
 		return nil, err
 	}
-	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", "console=ttyS0 panic=-1"), nil
+	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", commandLine(config)), nil
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
@@ -122,14 +122,8 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := g.awaitWords(ctx, config.Ready); err != nil {
 		return err
 	}
-	for _, command := range config.Commands {
-		said, err := g.qmp.monitor(command)
-		if err != nil {
-			return err
-		}
-		if said != "" {
-			return fmt.Errorf("QEMU's monitor says to %s: %s", command, said)
-		}
+	if err := g.plug(ctx, config); err != nil {
+		return err
 	}
 	if !config.Running {
 		if _, err := g.qmp.call("stop", nil); err != nil {
