@@ -71,9 +71,11 @@ func (c *x86Code) msr(n uint32, v uint64) {
 }
 
 // Model-specific registers (Intel SDM vol. 4).
+const x86FMask = 0xc0000084
+
 var x86MSRs = []uint32{
 	0x174, 0x175, 0x176, // SYSENTER_CS, _ESP, _EIP
-	0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, // STAR, LSTAR, CSTAR, FMASK
+	0xc0000081, 0xc0000082, 0xc0000083, x86FMask, // STAR, LSTAR, CSTAR
 	0xc0000100, 0xc0000101, 0xc0000102, // FS.base, GS.base, KERNEL_GS_BASE
 }
 
@@ -83,7 +85,11 @@ func X86Program() Program {
 	var c x86Code
 	value := func(n int) uint64 { return Value(0, n) &^ (0xffff << 48) } // an address of 48 bits
 	for i, msr := range x86MSRs {
-		c.msr(msr, value(valueMode+i))
+		v := value(valueMode + i)
+		if msr == x86FMask {
+			v &= 0xffffffff // a processor takes no more
+		}
+		c.msr(msr, v)
 	}
 	for i := range 16 {
 		c.load(0, Value(0, valueVector+i))
