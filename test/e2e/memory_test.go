@@ -106,7 +106,7 @@ func TestVirtioMemDiffersFromScript(t *testing.T) {
 			t.Errorf("no row of the script's for %#x:\n%s", l.Paddr, result.Output)
 		}
 	}
-	if !strings.Contains(result.Output, "note: virtio-mem has 128.0 MiB of the 256.0 MiB") {
+	if !strings.Contains(result.Output, "note: virtio-mem has 64.0 MiB of the 256.0 MiB") {
 		t.Errorf("what is left out is not told:\n%s", result.Output)
 	}
 }

@@ -8,14 +8,14 @@ var (
 	// but for what the guest's kernel had put where it cannot move; vm1 is plugged in part, vm2 not at all.
 	VirtioMem = Config{
 		Name: "virtio-mem",
-		Args: []string{"-machine", "q35", "-m", "256M,maxmem=8G",
-			"-object", "memory-backend-memfd,id=node0,size=128M", "-numa", "node,nodeid=0,cpus=0,memdev=node0",
-			"-object", "memory-backend-memfd,id=node1,size=128M", "-numa", "node,nodeid=1,cpus=1,memdev=node1",
+		Args: []string{"-machine", "q35", "-m", "192M,maxmem=8G",
+			"-object", "memory-backend-memfd,id=node0,size=96M", "-numa", "node,nodeid=0,cpus=0,memdev=node0",
+			"-object", "memory-backend-memfd,id=node1,size=96M", "-numa", "node,nodeid=1,cpus=1,memdev=node1",
 			"-object", "memory-backend-ram,id=shrunk,size=640M", "-device", "virtio-mem-pci,id=vm0,memdev=shrunk,node=0,requested-size=512M",
-			"-object", "memory-backend-memfd,id=part,size=256M", "-device", "virtio-mem-pci,id=vm1,memdev=part,node=1,requested-size=128M",
+			"-object", "memory-backend-ram,id=part,size=256M", "-device", "virtio-mem-pci,id=vm1,memdev=part,node=1,requested-size=64M",
 			"-object", "memory-backend-ram,id=none,size=256M", "-device", "virtio-mem-pci,id=vm2,memdev=none,node=1"},
 		Drivers:  true,
-		Plugged:  map[string]uint64{"vm0": 512 << 20, "vm1": 128 << 20},
+		Plugged:  map[string]uint64{"vm0": 512 << 20, "vm1": 64 << 20},
 		Commands: []string{"qom-set vm0 requested-size 0"},
 	}
 
