@@ -17,6 +17,7 @@ import (
 // numbers, sizes in bytes.
 type Info struct {
 	Machine   qemu.Machine `json:"machine"`
+	Kernel    *Kernel      `json:"kernel,omitempty"` // nil if it was not asked for
 	CPUs      []CPU        `json:"cpus"`
 	Symbols   Symbols      `json:"symbols"`
 	FlatView  []FlatRange  `json:"flatview"`
@@ -248,6 +249,10 @@ func printRAMBlocks(out io.Writer, info Info) {
 func PrintInfo(out io.Writer, info Info) {
 	printMachine(out, info)
 	fmt.Fprintln(out)
+	if info.Kernel != nil {
+		info.Kernel.print(out)
+		fmt.Fprintln(out)
+	}
 	printCPUs(out, info)
 	fmt.Fprintln(out)
 	printSymbols(out, info)

@@ -60,7 +60,7 @@ func TestGuestNote(t *testing.T) {
 		want []elfNote
 		said string // in the remarks
 	}{
-		{"none", "X86_64", nil, []elfNote{ours}, "left no VMCOREINFO"},
+		{"none", "X86_64", nil, []elfNote{ours}, "the file has no VMCOREINFO"},
 		{"whole", "X86_64", whole, []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
 		{"big-endian", "s390", note.Append(nil, be, "VMCOREINFO", 0, []byte(text)), []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
 		{"without its padding", "X86_64", whole[:24+len(text)], []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
