@@ -8,7 +8,6 @@ package guest
 import (
 	"fmt"
 	"io"
-	"os"
 	"sort"
 
 	"guestcore/internal/addr"
@@ -62,9 +61,8 @@ type Image struct {
 	// Map says where the bytes of Ranges are stored, in Files. It covers
 	// Ranges exactly.
 	Map *extent.Map[addr.GPA, addr.FileOff]
-	// Files are the files that FileOffs number. They stay owned by whoever
-	// opened them.
-	Files []*os.File
+	// Files are what FileOffs number. They stay owned by whoever opened them.
+	Files []addr.Source
 }
 
 // Range is a contiguous range of guest memory.

@@ -10,6 +10,7 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/ctype"
 	"guestcore/internal/cvalue"
+	"guestcore/internal/objfile"
 )
 
 // Machine is what is known of the whole machine. Empty fields are not known.
@@ -76,16 +77,21 @@ func (vm *VM) findVersion() string {
 	if vm.src.Exe == nil {
 		return ""
 	}
+	return programVersion(vm.src.Exe)
+}
+
+// programVersion is the version that a QEMU's executable has in its text.
+func programVersion(exe *objfile.File) string {
 	const prefix = "QEMU emulator version "
 	buf := make([]byte, 1<<20)
-	for _, s := range vm.src.Exe.Segments() {
+	for _, s := range exe.Segments() {
 		if s.Type != elf.PT_LOAD || s.Flags&(elf.PF_W|elf.PF_X) != 0 {
 			continue
 		}
 		// Pieces overlap, so that no string is cut where they meet.
 		for off := uint64(0); off < s.Filesz; off += uint64(len(buf)) - maxName {
 			piece := buf[:min(uint64(len(buf)), s.Filesz-off)]
-			n, _ := vm.src.Exe.ReadVaddr(piece, s.Vaddr+off)
+			n, _ := exe.ReadVaddr(piece, s.Vaddr+off)
 			if _, rest, ok := bytes.Cut(piece[:n], []byte(prefix)); ok {
 				line, _, _ := bytes.Cut(rest[:min(len(rest), maxName)], []byte{0})
 				text, _, _ := strings.Cut(string(line), "\n")

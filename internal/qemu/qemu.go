@@ -51,7 +51,10 @@ type Source struct {
 	// RAM are files that hold RAM blocks the process's own source lacks, by
 	// the block's name.
 	RAM map[string]*os.File
-	Log *slog.Logger // nil: silent
+	// Layout is to be tried before what else tells of QEMU's structures, nil
+	// for none.
+	Layout *LayoutFile
+	Log    *slog.Logger // nil: silent
 }
 
 // WantedSymbols are the globals of QEMU that [Open] uses when it can. The
@@ -75,7 +78,7 @@ type VM struct {
 	blocks       []*RAMBlock
 	blockAt      map[addr.HVA]*RAMBlock
 	host         *extent.Map[addr.HVA, addr.FileOff]
-	files        []*os.File
+	files        []addr.Source
 
 	typeNames  map[addr.HVA]string
 	data       []segment
@@ -156,7 +159,7 @@ func (vm *VM) findView() error {
 		return layoutErr
 	}
 	var failed []error
-	for _, l := range vm.layouts {
+	for i, l := range vm.layouts {
 		vm.use(l)
 		found := []Global{global}
 		if err != nil {
@@ -166,6 +169,9 @@ func (vm *VM) findView() error {
 			err := vm.try(g.Addr)
 			if err == nil {
 				vm.globals[symAddressSpaceMemory] = g
+				if i > 0 && vm.src.Layout != nil && len(failed) > 0 {
+					vm.notes = append(vm.notes, fmt.Sprintf("the given %v", failed[0]))
+				}
 				vm.src.Log.Debug("layout accepted", "layout", l.Name, "from", g.From, "ranges", len(vm.view))
 				return nil
 			}

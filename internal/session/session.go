@@ -34,6 +34,7 @@ type Options struct {
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
 	RAM       map[string]string // files that hold RAM blocks, by the block's name
+	Layout    string            // a file with a layout of QEMU's structures, as "guestcore layout" prints it
 	Spool     corefile.Options  // of a compressed core
 	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
 	CoredumpDir string
@@ -61,6 +62,7 @@ type Session struct {
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
 	ram      map[string]*os.File
+	layout   *qemu.LayoutFile // nil: none was given
 
 	mu      sync.Mutex
 	symbols map[string]addr.HVA
@@ -86,6 +88,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 }
 
 func (s *Session) open(ctx context.Context) error {
+	if err := s.readLayout(); err != nil {
+		return err
+	}
 	p, err := s.openSource(ctx)
 	if err != nil {
 		return err
@@ -103,6 +108,21 @@ func (s *Session) open(ctx context.Context) error {
 		s.ram[block] = f
 	}
 	return s.stopLive()
+}
+
+func (s *Session) readLayout() error {
+	if s.opts.Layout == "" {
+		return nil
+	}
+	f, err := openRegular(s.opts.Layout)
+	if err != nil {
+		return fmt.Errorf("--layout: %w", err)
+	}
+	defer f.Close()
+	if s.layout, err = qemu.ReadLayoutFile(f, s.opts.Layout); err != nil {
+		return fmt.Errorf("--layout: %w", err)
+	}
+	return nil
 }
 
 // What is the kind of the source: "core" or "process".
@@ -143,6 +163,7 @@ func (s *Session) VM() (*qemu.VM, error) {
 			ExePath: s.ExePath,
 			Symbols: s.symbols,
 			RAM:     s.ram,
+			Layout:  s.layout,
 			Log:     s.opts.Log,
 		})
 	}

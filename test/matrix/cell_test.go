@@ -24,8 +24,6 @@ var waiting = []struct {
 	cells cell
 	what  string
 }{
-	{cell{target: "arm"}, "the notes"},
-	{cell{target: "aarch64"}, "the notes"},
 	{cell{target: "loongarch64", guest: "reset"}, "the notes"},
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -69,7 +71,7 @@ func (g *guest) awaitMemory(ctx context.Context, right func(map[string]uint64) b
 			have[d.Data.ID] = d.Data.Size
 		}
 		if right(have) {
-			return nil
+			return os.WriteFile(filepath.Join(g.dir, memoryDevices), reply, 0o644)
 		}
 		select {
 		case <-ctx.Done():
