@@ -1,11 +1,21 @@
 # What make can do here: make help. Anything longer than a line is in scripts/.
 FLAGS ?=
+PREFIX ?= /usr/local
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
 
 build: ## bin/guestcore
 	CGO_ENABLED=0 go build -o bin/guestcore ./gdbstub
+
+lib: ## lib/libguestcore.so and the script that has gdb load it
+	CGO_ENABLED=1 go build -buildmode=c-shared -o lib/libguestcore.so ./cgo_ext
+	rm -f lib/libguestcore.h
+	cp cgo_ext/guestcore.h lib/
+	sed 's#@LIBRARY@#$(CURDIR)/lib/libguestcore.so#' scripts/dump-guest-memory.gdb >lib/dump-guest-memory.gdb
+
+install: build lib ## everything under PREFIX (/usr/local), below DESTDIR if that is set
+	scripts/install '$(DESTDIR)' '$(PREFIX)'
 
 demo: build ## boot Linux in QEMU, kill QEMU, dump the guest from its core through gdb, compare with QEMU's own dump
 	scripts/demo
@@ -34,4 +44,4 @@ bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python scrip
 clean: ## what was built here; the cache folder stays
 	rm -rf bin lib
 
-.PHONY: help build demo setup test e2e race lint fuzz bench clean
+.PHONY: help build lib install demo setup test e2e race lint fuzz bench clean

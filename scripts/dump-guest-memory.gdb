@@ -1,32 +1,56 @@
-# dump-guest-memory for any gdb from 10 on, with or without Python: source this file, or have gdb find it where
-# "make install" puts it. It takes the place of QEMU's dump-guest-memory.py and needs libguestcore.so.
+# dump-guest-memory for gdb 10 and later, with or without Python: it takes the place of QEMU's dump-guest-memory.py.
+#
+# Source this file; "make install" leaves one that knows where libguestcore.so is. gdb loads that library, which reads what
+# gdb has open. Commands reach it through file descriptors of gdb (internal/ingdb says which): a request is a byte 1, what
+# "info inferiors" prints, the command line, and the process that shows the answer, with a byte 0 behind each of them.
 
 define guestcore-load
   dont-repeat
-  shell test -e /proc/$PPID/fd/902
-  if $_shell_exitcode != 0
+  shell test -e /proc/$PPID/fd/902 && exit 1; test -e @LIBRARY@ && exit 2; test -e /usr/local/lib/guestcore/libguestcore.so && exit 3; test -e /usr/lib/guestcore/libguestcore.so && exit 4; echo 'libguestcore.so is not installed: use "make install", or source the script that "make lib" leaves in lib/'
+  if $_shell_exitcode == 0
+    guestcore-library-not-found
+  end
+  if $_shell_exitcode == 2
     jit-reader-load @LIBRARY@
+  end
+  if $_shell_exitcode == 3
+    jit-reader-load /usr/local/lib/guestcore/libguestcore.so
+  end
+  if $_shell_exitcode == 4
+    jit-reader-load /usr/lib/guestcore/libguestcore.so
   end
 end
 document guestcore-load
-Load guestcore's library into gdb, if it is not there.
+Load guestcore's library into gdb, unless it is there.
+Then "target remote /proc/self/fd/900" reaches what gdb had open.
 end
 
 define dump-guest-memory
   dont-repeat
   guestcore-load
+  shell printf '\1' >/proc/$PPID/fd/902
   pipe info inferiors | cat >/proc/$PPID/fd/902
-  if $argc == 0
-    shell exec 3</proc/$PPID/fd/903; printf '\0%s\0help dump-guest-memory\0' $$ >/proc/$PPID/fd/902; exec cat <&3
+  shell printf '\0dump-guest-memory' >/proc/$PPID/fd/902
+  set $guestcore_argument = 0
+  while $guestcore_argument < $argc
+    eval "shell printf ' %%s' '$arg%d' >/proc/$PPID/fd/902", $guestcore_argument
+    set $guestcore_argument = $guestcore_argument + 1
   end
-  if $argc == 1
-    shell exec 3</proc/$PPID/fd/903; printf '\0%s\0dump-guest-memory %s\0' $$ '$arg0' >/proc/$PPID/fd/902; exec cat <&3
-  end
-  if $argc == 2
-    shell exec 3</proc/$PPID/fd/903; printf '\0%s\0dump-guest-memory %s\0' $$ '$arg0 $arg1' >/proc/$PPID/fd/902; exec cat <&3
-  end
+  shell exec 3</proc/$PPID/fd/903; printf '\0%s\0' $$ >/proc/$PPID/fd/902; exec cat <&3
   source /proc/self/fd/901
 end
 document dump-guest-memory
-Write the memory of QEMU's guest to a file, as a vmcore.
+Write the memory of a QEMU guest to a file, as a vmcore.
+
+dump-guest-memory FILE ARCH
+
+QEMU may be a core file, a process that gdb has attached to, or on the other
+side of "target remote". FILE becomes an ELF vmcore with the guest's memory,
+its vmcoreinfo note if the guest left one, and what is known of its
+processors' registers; crash, drgn, makedumpfile and gdb read it.
+
+ARCH is one of aarch64-be, aarch64-le, X86_64, 386, s390, ppc64-be, ppc64-le,
+or auto, which may be left out. "dump-guest-memory" alone lists the flags.
+
+Ctrl-C ends the command and leaves no file.
 end

@@ -23,6 +23,7 @@ type X86 struct {
 	TSCAux   *uint64
 	XCR0     *uint64
 	APICBase *uint64
+	A20Mask  *uint64 // of physical addresses
 }
 
 // X86Segment is a segment register with its hidden part.

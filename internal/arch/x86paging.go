@@ -20,7 +20,11 @@ func (s *X86) Paging() Paging { return s.X86Paging() }
 
 // X86Paging is the same, with what only x86 has.
 func (s *X86) X86Paging() X86Paging {
-	return X86Paging{CR0: s.CR[0], CR3: s.CR[3], CR4: s.CR[4], LongMode: s.LongMode()}
+	p := X86Paging{CR0: s.CR[0], CR3: s.CR[3], CR4: s.CR[4], LongMode: s.LongMode()}
+	if s.A20Mask != nil {
+		p.A20Mask = *s.A20Mask
+	}
+	return p
 }
 
 // Bits of control registers and of entries (Intel SDM volume 3, chapter 4).

@@ -83,13 +83,20 @@ var infoCommand = &command{
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err
 		}
+		show, stop := showProgress(e, *asJSON)
+		defer stop()
+		src.show = show
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		info, err := (&monitor.Monitor{Session: s}).Info()
+		m := &monitor.Monitor{Session: s}
+		info, err := m.Info()
 		if err != nil {
+			return err
+		}
+		if err := info.AddKernel(e.ctx, m, show); err != nil {
 			return err
 		}
 		if *asJSON {

@@ -87,6 +87,7 @@ type source struct {
 	exe, sysroot string
 	debugDirs    list
 	ram          pairs
+	layout       string
 	spoolDir     string
 	coredumpDir  string
 	pid          int
@@ -105,6 +106,7 @@ func (f *flags) source() *source {
 	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
 	f.StringVar(&s.sysroot, "sysroot", "", "a `DIR` to put before the paths that the core names")
 	f.Var(s.ram, "ram", "the file with a RAM block's contents, as `BLOCK=FILE`; may be repeated")
+	f.StringVar(&s.layout, "layout", "", "a `FILE` with the layout of QEMU's structures, as \"guestcore layout\" prints it")
 	f.StringVar(&s.spoolDir, "spool-dir", "", "a `DIR` with space for the core if it is compressed (default $TMPDIR or /var/tmp)")
 	f.StringVar(&s.coredumpDir, "coredump-dir", "", "the `DIR` of systemd-coredump's cores (default /var/lib/systemd/coredump)")
 	f.BoolVar(&s.verbose, "verbose", false, "say on stderr what is decided, and why")
@@ -130,6 +132,7 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 		DebugDirs:   s.debugDirs,
 		Sysroot:     s.sysroot,
 		RAM:         s.ram,
+		Layout:      s.layout,
 		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: show},
 		CoredumpDir: s.coredumpDir,
 		Log:         logger(e, s.verbose),

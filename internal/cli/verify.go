@@ -130,6 +130,9 @@ func (s *source) coreSubject(e *env, path string) (*subject, error) {
 		opened.Close()
 		return nil, err
 	}
+	if m.Sealed != "" {
+		m.Warnings = append(m.Warnings, m.Sealed)
+	}
 	source, absent := verify.OfMachine(path, m)
 	return &subject{
 		Source: source, format: fmt.Sprintf("core of QEMU, %s guest", m.Arch), absent: absent,

@@ -23,6 +23,8 @@ type Content struct {
 	// Window is what was asked for; outside of it nothing is in Ranges or
 	// Absent.
 	Window Window
+	// Sealed is the machine's.
+	Sealed string
 }
 
 // Memory is the number of bytes in Ranges.
@@ -62,10 +64,13 @@ func (e *MissingError) Error() string {
 		Bytes(int64(n)), strings.Join(ranges, "; "))
 }
 
-// Select says which memory of m a dump holds: what is in o.Window. Memory that
-// is absent from the source is a [*MissingError] unless o.Partial; so is a
-// source without any.
+// Select says which memory of m a dump holds: what is in o.Window, nonvolatile
+// memory as o has it. Memory that is absent from the source is a
+// [*MissingError] unless o.Partial; so is a source without any.
 func Select(m *guest.Machine, o Options) (*Content, error) {
+	if m.Sealed != "" && !o.Partial {
+		return nil, fmt.Errorf("%s: --partial writes what there is", m.Sealed)
+	}
 	missing := slices.Clone(m.Missing)
 	slices.SortFunc(missing, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
 	known := m.Image.Map.Clone()
@@ -75,10 +80,13 @@ func Select(m *guest.Machine, o Options) (*Content, error) {
 			return nil, fmt.Errorf("missing guest memory: %w", err)
 		}
 	}
-	c := &Content{Window: o.Window}
+	c := &Content{Window: o.Window, Sealed: m.Sealed}
 	for i, r := range m.Image.Ranges {
 		if r.Size == 0 || r.End() < r.Addr {
 			return nil, fmt.Errorf("guest memory range %d: %#x bytes at %#x: %w", i, r.Size, uint64(r.Addr), extent.ErrRange)
+		}
+		if r.PMEM && o.ExcludePMEM || r.Unlisted && !o.IncludePMEM {
+			continue
 		}
 		if r, ok := o.Window.clip(r); ok {
 			c.add(r, known.Clip(r.Addr, r.Size), missing)
@@ -121,7 +129,9 @@ func (c *Content) add(r guest.Range, known []extent.Extent[addr.GPA, addr.FileOf
 		if open {
 			c.Ranges[len(c.Ranges)-1].Size += e.Size
 		} else {
-			c.Ranges = append(c.Ranges, guest.Range{Addr: e.Addr, Size: e.Size, Host: r.Host + addr.HVA(e.Addr-r.Addr), ROM: r.ROM})
+			part := r
+			part.Addr, part.Size, part.Host = e.Addr, e.Size, r.Host+addr.HVA(e.Addr-r.Addr)
+			c.Ranges = append(c.Ranges, part)
 		}
 		absentFrom, open = e.End(), true
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"guestcore/internal/addr"
 )
 
 // copyRange copies with copy_file_range(2). It returns how far it came: less
@@ -28,16 +30,20 @@ func copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, e
 	return done, nil
 }
 
-// nextData says how the next n bytes of a file begin: so many bytes of a
-// hole, then so many of data, the sum at most n. A file that cannot tell is all
+// nextData says how the next n bytes of a source begin: so many bytes of a
+// hole, then so many of data, the sum at most n. One that cannot tell is all
 // data. A hole that n bytes do not fit into since the file ends is an
 // io.ErrUnexpectedEOF, with what there is of it.
-func nextData(src *os.File, off, n int64) (hole, data int64, err error) {
-	fd := int(src.Fd())
+func nextData(src addr.Source, off, n int64) (hole, data int64, err error) {
+	f, ok := src.(*os.File)
+	if !ok {
+		return 0, n, nil
+	}
+	fd := int(f.Fd())
 	start, err := unix.Seek(fd, off, unix.SEEK_DATA)
 	if err == unix.ENXIO { // a hole up to the end of the file
 		size := off
-		if fi, err := src.Stat(); err == nil {
+		if fi, err := f.Stat(); err == nil {
 			size = fi.Size()
 		}
 		if size < off+n {
@@ -58,7 +64,7 @@ func nextData(src *os.File, off, n int64) (hole, data int64, err error) {
 	return start - off, end - start, nil
 }
 
-func readError(src *os.File, off int64, err error) error {
+func readError(src addr.Source, off int64, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}

@@ -84,12 +84,12 @@ func (c *copier) extent(off int64, im *guest.Image, e extent.Extent[addr.GPA, ad
 }
 
 // data copies n bytes of src, which are guest memory at a.
-func (c *copier) data(a addr.GPA, off int64, src *os.File, srcOff, n int64) bool {
+func (c *copier) data(a addr.GPA, off int64, src addr.Source, srcOff, n int64) bool {
 	if c.stopped() {
 		return false
 	}
-	if c.sharer != nil {
-		if shared, done, err := c.sharer.ShareAt(off, src, srcOff, n); shared {
+	if f, ok := src.(*os.File); ok && c.sharer != nil {
+		if shared, done, err := c.sharer.ShareAt(off, f, srcOff, n); shared {
 			return c.done(a, done, err, n)
 		}
 	}
@@ -118,7 +118,7 @@ func (c *copier) data(a addr.GPA, off int64, src *os.File, srcOff, n int64) bool
 
 // copy copies a piece: now if the sink wants an order, else when a worker is
 // free.
-func (c *copier) copy(a addr.GPA, off int64, src *os.File, srcOff, n int64) bool {
+func (c *copier) copy(a addr.GPA, off int64, src addr.Source, srcOff, n int64) bool {
 	if c.stopped() {
 		return false
 	}

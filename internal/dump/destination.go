@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"guestcore/internal/addr"
 )
 
 // destination is where a file goes, after links were followed.
@@ -119,13 +121,17 @@ func checkSpace(dir string, need int64) error {
 }
 
 // checkSources refuses to replace a file that the dump is made from.
-func checkSources(path string, sources []*os.File) error {
+func checkSources(path string, sources []addr.Source) error {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return nil // nothing to replace
 	}
 	for _, src := range sources {
-		if sfi, err := src.Stat(); err == nil && os.SameFile(fi, sfi) {
+		f, ok := src.(*os.File)
+		if !ok {
+			continue
+		}
+		if sfi, err := f.Stat(); err == nil && os.SameFile(fi, sfi) {
 			return fmt.Errorf("%s holds the memory to be dumped (%s): give another file name", path, src.Name())
 		}
 	}

@@ -10,10 +10,10 @@ package dump
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/mapping"
 )
@@ -31,6 +31,9 @@ type Options struct {
 	// Partial writes what the source holds and labels the rest, where a
 	// source that lacks memory is otherwise refused with [*MissingError].
 	Partial bool
+	// IncludePMEM also writes nonvolatile memory that the hypervisor's own
+	// dump leaves out, ExcludePMEM leaves all of it out.
+	IncludePMEM, ExcludePMEM bool
 	// StaleRegisters writes registers of processors that ran on with newer
 	// ones, too.
 	StaleRegisters bool
@@ -100,7 +103,7 @@ type Plan struct {
 	Packed  bool            // memory is compressed: only writing it tells the length
 	Absent  []guest.Missing // memory the file leaves out, since the source lacks it
 	Remarks []string        // what the user should know about the file, a sentence each
-	Sources []*os.File      // the files the memory is copied from
+	Sources []addr.Source   // what the memory is copied from
 }
 
 // Progress is told how far a job is, in bytes of guest memory. Both methods

@@ -107,10 +107,10 @@ func TestKeepPartial(t *testing.T) {
 	m := machine(t, dumptest.Part{Addr: 0, Size: 8 << 20}, dumptest.Part{Addr: 16 << 20, Size: 8 << 20})
 	job := plan(t, m)
 	content := want(t, job)
-	if err := m.Image.Files[0].Truncate(1 << 20); err != nil { // which has the second range
+	if err := m.Image.Files[0].(*os.File).Truncate(1 << 20); err != nil { // which has the second range
 		t.Fatal(err)
 	}
-	if err := m.Image.Files[1].Truncate(5 << 20); err != nil {
+	if err := m.Image.Files[1].(*os.File).Truncate(5 << 20); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

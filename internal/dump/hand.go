@@ -2,8 +2,9 @@ package dump
 
 import (
 	"io"
-	"os"
 	"sync"
+
+	"guestcore/internal/addr"
 )
 
 // bufferSize is what is read at once, in bytes.
@@ -26,7 +27,7 @@ const (
 
 // copyByHand reads, leaves zeros out as [Sparse] has it, and writes. It
 // returns how far it came.
-func (s *regular) copyByHand(off int64, src *os.File, srcOff, n int64, w way) (int64, error) {
+func (s *regular) copyByHand(off int64, src addr.Source, srcOff, n int64, w way) (int64, error) {
 	if n == 0 {
 		return 0, nil
 	}
@@ -94,7 +95,7 @@ func (s *regular) put(p []byte, off int64, w way) (int, error) {
 }
 
 // copyTo reads and writes. It returns how many bytes were written.
-func copyTo(dst io.WriterAt, off int64, src *os.File, srcOff, n int64) (int64, error) {
+func copyTo(dst io.WriterAt, off int64, src addr.Source, srcOff, n int64) (int64, error) {
 	buf := buffers.Get().(*[bufferSize + directAlign]byte)
 	defer buffers.Put(buf)
 	for done := int64(0); done < n; {

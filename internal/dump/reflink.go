@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"guestcore/internal/addr"
 )
 
 // shareRange has the file system share blocks of src instead of copying them
@@ -101,14 +103,14 @@ func AlignFor(path string) int64 {
 
 // canShare reports whether blocks of all the sources can be shared with f, by
 // doing so with the first one of each. f is empty before and after.
-func canShare(f *os.File, sources []*os.File) bool {
+func canShare(f *os.File, sources []addr.Source) bool {
 	block := blockSize(f)
 	if block == 0 || len(sources) == 0 {
 		return false
 	}
 	defer f.Truncate(0)
 	for _, src := range sources {
-		if shareRange(f, 0, src, 0, block) != nil {
+		if from, ok := src.(*os.File); !ok || shareRange(f, 0, from, 0, block) != nil {
 			return false
 		}
 	}

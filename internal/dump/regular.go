@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"guestcore/internal/addr"
 )
 
 // regular is the Sink of a file that is a plain file, empty at first and as
@@ -88,7 +90,7 @@ func (s *regular) HoleAt(off, n int64) error {
 }
 
 // CopyAt copies what src stores and leaves its holes as holes.
-func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error) {
+func (s *regular) CopyAt(off int64, src addr.Source, srcOff, n int64) (int64, error) {
 	for done := int64(0); done < n; {
 		hole, data, err := nextData(src, srcOff+done, n-done)
 		s.holes.Add(hole)
@@ -110,13 +112,13 @@ func (s *regular) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error
 const short = 128 << 10
 
 // move copies data, the way that is best for it.
-func (s *regular) move(off int64, src *os.File, srcOff, n int64) (int64, error) {
+func (s *regular) move(off int64, src addr.Source, srcOff, n int64) (int64, error) {
 	if s.direct.takes(n) && (s.pace == nil || s.pace.next(n) == direct) {
 		return s.copyByHand(off, src, srcOff, n, direct)
 	}
 	var done int64
-	if s.inKernel(src, srcOff, n) {
-		done = s.copyInKernel(off, src, srcOff, n)
+	if f, ok := src.(*os.File); ok && s.inKernel(f, srcOff, n) {
+		done = s.copyInKernel(off, f, srcOff, n)
 	}
 	m, err := s.copyByHand(off+done, src, srcOff+done, n-done, cached)
 	return done + m, err

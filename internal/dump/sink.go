@@ -2,6 +2,8 @@ package dump
 
 import (
 	"os"
+
+	"guestcore/internal/addr"
 )
 
 // Sink is where a job's file goes. Offsets never go back and never overlap
@@ -12,7 +14,7 @@ type Sink interface {
 	// CopyAt copies n bytes of src from srcOff on. It returns how many bytes
 	// it dealt with before an error; a source that ends early is an
 	// io.ErrUnexpectedEOF.
-	CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error)
+	CopyAt(off int64, src addr.Source, srcOff, n int64) (int64, error)
 	// HoleAt says that n bytes are zero.
 	HoleAt(off, n int64) error
 	// Seekable reports whether offsets may come in any order, from several

@@ -3,6 +3,8 @@ package dump
 import (
 	"fmt"
 	"os"
+
+	"guestcore/internal/addr"
 )
 
 // stream is the Sink of a FIFO or a device: everything is written in order,
@@ -31,7 +33,7 @@ func (s *stream) WriteAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-func (s *stream) CopyAt(off int64, src *os.File, srcOff, n int64) (int64, error) {
+func (s *stream) CopyAt(off int64, src addr.Source, srcOff, n int64) (int64, error) {
 	return copyTo(s, off, src, srcOff, n)
 }
 

@@ -304,7 +304,7 @@ func TestTruncatedSource(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := machine(t, tt.parts...)
 			job := plan(t, m)
-			if err := m.Image.Files[0].Truncate(tt.size); err != nil {
+			if err := m.Image.Files[0].(*os.File).Truncate(tt.size); err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()

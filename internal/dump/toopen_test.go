@@ -106,7 +106,7 @@ func TestToOpenTrouble(t *testing.T) {
 		t.Run("a source that ends early", func(t *testing.T) {
 			m := machine(t, dumptest.Part{Addr: 0, Size: 1 << 20})
 			job := plan(t, m)
-			if err := m.Image.Files[0].Truncate(1 << 19); err != nil {
+			if err := m.Image.Files[0].(*os.File).Truncate(1 << 19); err != nil {
 				t.Fatal(err)
 			}
 			f, err := os.Create(filepath.Join(t.TempDir(), "out"))

@@ -87,7 +87,7 @@ func machine(t *testing.T, g arch.Guest, parts []dumptest.Part) *guest.Machine {
 			for i := range addr.GPA(256) {
 				page = fmt.Appendf(page, "%15d\n", uint64(a+i)*uint64(a+i)%1e15)
 			}
-			if _, err := m.Image.Files[at.File()].WriteAt(page, at.Offset()); err != nil {
+			if _, err := m.Image.Files[at.File()].(*os.File).WriteAt(page, at.Offset()); err != nil {
 				t.Fatal(err)
 			}
 		}

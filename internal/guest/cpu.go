@@ -1,6 +1,10 @@
 package guest
 
-import "guestcore/internal/arch"
+import (
+	"slices"
+
+	"guestcore/internal/arch"
+)
 
 // CPU is a virtual processor.
 type CPU struct {
@@ -15,6 +19,18 @@ type CPU struct {
 	// Reason says why Trust is not Valid, or in what Valid is limited, for the
 	// user.
 	Reason string
+}
+
+// Usable reports whether there are registers to use: those that the guest had
+// or, with stale, older ones.
+func (c CPU) Usable(stale bool) bool {
+	return c.State != nil && (c.Trust == Valid || c.Trust == Stale && stale)
+}
+
+// HasRegisters reports whether there are any of a vCPU to use, see
+// [CPU.Usable].
+func (m *Machine) HasRegisters(stale bool) bool {
+	return slices.ContainsFunc(m.CPUs, func(c CPU) bool { return c.Usable(stale) })
 }
 
 // Label is how far the registers can be relied on, and why no further.

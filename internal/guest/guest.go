@@ -8,7 +8,6 @@ package guest
 import (
 	"fmt"
 	"io"
-	"os"
 	"sort"
 
 	"guestcore/internal/addr"
@@ -34,8 +33,13 @@ type Machine struct {
 	// Missing lists the ranges of Image that the source lacks, with the
 	// reason. A dump is refused while there are any, unless asked for.
 	Missing []Missing
-	// Warnings say what a dump of the machine will lack, for the user.
-	Warnings []string
+	// Sealed says why the bytes of Image are not what the guest itself sees,
+	// encrypted ones for instance; "" if they are. A dump is refused then,
+	// unless asked for.
+	Sealed string
+	// Warnings say what a dump of the machine will lack, for the user, and
+	// Notes what is no memory of the guest though it may look so.
+	Warnings, Notes []string
 }
 
 // HasMemory reports whether there is memory of any kind at an address, and
@@ -57,9 +61,8 @@ type Image struct {
 	// Map says where the bytes of Ranges are stored, in Files. It covers
 	// Ranges exactly.
 	Map *extent.Map[addr.GPA, addr.FileOff]
-	// Files are the files that FileOffs number. They stay owned by whoever
-	// opened them.
-	Files []*os.File
+	// Files are what FileOffs number. They stay owned by whoever opened them.
+	Files []addr.Source
 }
 
 // Range is a contiguous range of guest memory.
@@ -68,6 +71,9 @@ type Range struct {
 	Size uint64   // bytes
 	Host addr.HVA // where the hypervisor had it mapped
 	ROM  bool     // the guest can read all of it and write none
+	// PMEM is memory that outlives the machine, an NVDIMM for instance.
+	// Unlisted is such memory that the hypervisor's own dump leaves out.
+	PMEM, Unlisted bool
 }
 
 // End is the address behind the last byte.

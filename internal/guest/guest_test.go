@@ -29,7 +29,7 @@ func image(t *testing.T, data []byte, extents ...memory) *Image {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	im := &Image{Map: &extent.Map[addr.GPA, addr.FileOff]{}, Files: []*os.File{f}}
+	im := &Image{Map: &extent.Map[addr.GPA, addr.FileOff]{}, Files: []addr.Source{f}}
 	for _, e := range extents {
 		if err := im.Map.Insert(e); err != nil {
 			t.Fatal(err)
@@ -121,7 +121,7 @@ func TestReadAtErrors(t *testing.T) {
 
 func TestReadAtClosedFile(t *testing.T) {
 	im := image(t, make([]byte, 8), memory{Addr: 0, Size: 8})
-	im.Files[0].Close()
+	im.Files[0].(*os.File).Close()
 	if n, err := im.ReadAt(make([]byte, 8), 0); n != 0 || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("%d, %v; want 0 and os.ErrClosed", n, err)
 	}

@@ -24,8 +24,12 @@ func (im *Image) Zero(a addr.GPA, n uint64) bool {
 	return known == n
 }
 
-// hole reports whether n bytes of a file are a hole of it.
-func hole(f *os.File, off, n int64) bool {
+// hole reports whether n bytes of a source are a hole of a file.
+func hole(src addr.Source, off, n int64) bool {
+	f, ok := src.(*os.File)
+	if !ok {
+		return false
+	}
 	data, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
 	switch {
 	case err == unix.ENXIO: // no data from here to the end, which may come too early

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/extent"
@@ -41,9 +40,9 @@ type Process interface {
 	// text) is Omitted here although ReadAt reads it. The map is the
 	// process's own: clone it to change it.
 	Mappings() *extent.Map[addr.HVA, addr.FileOff]
-	// Backing are the files that Mappings numbers, for copies inside the
-	// kernel. They are the process's own.
-	Backing() []*os.File
+	// Backing is what Mappings numbers. A file is an *[os.File], for copies
+	// inside the kernel. All is the process's own.
+	Backing() []addr.Source
 	// Protection is the access the process had to the mapping at a.
 	Protection(a addr.HVA) (elf.ProgFlag, bool)
 	Close() error

@@ -2,12 +2,11 @@ package ingdb
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,39 +72,43 @@ func (c *commandPipes) setScript(text string) error {
 // of an unknown one has to say it.
 const failScript = "dump-guest-memory-failed\n"
 
-// request is a command as the script sends it: what gdb prints for "info
-// inferiors", the id of the shell's process and the command line, each ended
-// by a NUL.
+// request is a command as the script sends it: a byte 1, and then, each with a
+// byte 0 behind it, what gdb prints for "info inferiors", the command line, and
+// the id of the process that shows the answer.
 type request struct {
 	inferiors string
-	shell     int
 	line      string
+	shell     int
 }
 
-// maxRequest is the length of the longest request, in bytes.
-const maxRequest = 1 << 20
+// maxField is the length of the longest part of a request, in bytes. What goes
+// beyond is cut off.
+const maxField = 1 << 20
 
+// readRequest reads the next request. One that was broken off, by Ctrl-C in
+// gdb for instance, ends where the next one begins.
 func readRequest(r *bufio.Reader) (q request, err error) {
-	var fields [3]string
-	for i := range fields {
-		var text bytes.Buffer
-		for {
-			b, err := r.ReadByte()
-			if err != nil {
-				return q, err
-			}
-			if b == 0 {
-				break
-			}
-			if text.Len() < maxRequest {
-				text.WriteByte(b)
-			}
+	const begin, end = 1, 0
+	var fields []string
+	var field []byte
+	begun := false
+	for len(fields) < 3 {
+		b, err := r.ReadByte()
+		switch {
+		case err != nil:
+			return q, err
+		case b == begin:
+			fields, field, begun = nil, nil, true
+		case !begun:
+		case b == end:
+			fields, field = append(fields, string(field)), nil
+		case len(field) < maxField:
+			field = append(field, b)
 		}
-		fields[i] = text.String()
 	}
-	q = request{inferiors: fields[0], line: fields[2]}
-	if q.shell, err = strconv.Atoi(strings.TrimSpace(fields[1])); err != nil {
-		return q, fmt.Errorf("the process id of the shell: %w", err)
+	q = request{inferiors: fields[0], line: fields[1]}
+	if q.shell, err = strconv.Atoi(fields[2]); err != nil {
+		return q, fmt.Errorf("the process that shows the answer: %w", err)
 	}
 	return q, nil
 }
@@ -114,6 +117,10 @@ func readRequest(r *bufio.Reader) (q request, err error) {
 func (s *Server) serveCommands(ctx context.Context) error {
 	for {
 		q, err := readRequest(s.command.requests)
+		if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) {
+			s.log.Warn("a command was not understood", "err", err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("reading a command: %w", err)
 		}

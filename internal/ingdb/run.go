@@ -36,6 +36,9 @@ func (s *Server) run(ctx context.Context, q request, out io.Writer) (then string
 	for _, w := range opened.Notes {
 		fmt.Fprintln(out, w)
 	}
+	if q.line == "dump-guest-memory" { // nothing asked for
+		q.line = "help dump-guest-memory"
+	}
 	m := &monitor.Monitor{Session: opened, Creator: version.String(), Log: s.log,
 		Leaving: "stay in gdb until it is: it ends with gdb"}
 	if err := m.Run(ctx, q.line, out); err != nil {

@@ -14,6 +14,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
@@ -102,7 +103,7 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 // Dump writes the guest's memory to a file. It prints the table of RAM ranges
 // and a summary to out; show tells of its progress.
 func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (DumpResult, error) {
-	d, err := m.plan(ctx, r, out)
+	d, err := m.plan(ctx, r, out, show)
 	if err != nil {
 		return DumpResult{}, err
 	}
@@ -113,13 +114,13 @@ func (m *Monitor) Dump(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if d.err != nil {
 		return DumpResult{}, d.err
 	}
-	fmt.Fprintln(out, d.summary)
+	d.report(out)
 	return newDumpResult(d), nil
 }
 
 // plan makes all of a dump but the file. It prints the table of RAM ranges and
-// the warnings.
-func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dumping, error) {
+// the warnings; show tells of the search for what kernel the guest runs.
+func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show progress.Renderer) (*dumping, error) {
 	if m.last.active() {
 		return nil, fmt.Errorf("%s is being written: \"info dump\" shows how far it is, \"cancel-dump\" ends it", m.last.request.File)
 	}
@@ -132,19 +133,25 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 	if err != nil {
 		return nil, err
 	}
-	machine, err := vm.Guest(r.Arch)
+	machine, err := m.Session.Guest(ctx, r.Arch, show)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := vm.Rows()
-	if err != nil {
-		return nil, err
+	printRows(out, vm.Rows())
+	notes := machine.Notes
+	if k := machine.Kernel; k.NoteAddr != nil {
+		notes = append(slices.Clone(notes), "VMCOREINFO was "+k.Note)
 	}
-	printRows(out, rows)
+	for _, n := range notes {
+		fmt.Fprintf(out, "note: %s\n", n)
+	}
 	warnings := slices.Concat(m.Session.Warnings, machine.Warnings)
+	if machine.Sealed != "" && r.Partial {
+		warnings = append(warnings, machine.Sealed)
+	}
 	if r.Paging {
 		var more []string
-		if r.Mappings, more, err = mapping.Of(ctx, machine); err != nil {
+		if r.Mappings, more, err = mapping.Of(ctx, machine, r.StaleRegisters); err != nil {
 			return nil, err
 		}
 		warnings = append(warnings, more...)
@@ -163,7 +170,12 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer) (*dump
 		return nil, err
 	}
 	m.last = newDumping(r, job)
-	m.last.arch, m.last.warnings = machine.Arch.Name, warnings
+	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, notes
+	file := m.last.request.File
+	if r.To != nil {
+		file = "FILE"
+	}
+	m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
 	return m.last, nil
 }
 

@@ -41,6 +41,8 @@ type DumpArgs struct {
 func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	a := &DumpArgs{}
 	fs.BoolVar(&a.r.Partial, "partial", false, "take what there is of guest memory, and of a compressed core that is cut short; label the rest")
+	fs.BoolVar(&a.r.IncludePMEM, "include-pmem", false, "also write nonvolatile memory that QEMU's own dump leaves out")
+	fs.BoolVar(&a.r.ExcludePMEM, "exclude-pmem", false, "leave all nonvolatile memory out, NVDIMMs too, which QEMU's own dump has")
 	fs.BoolVar(&a.r.StaleRegisters, "stale-registers", false, "write the vCPUs' registers also where the accelerator (KVM) had newer ones")
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
@@ -77,6 +79,9 @@ func (a *DumpArgs) Request(words []string) (DumpRequest, error) {
 			return DumpRequest{}, errors.New("--skip-zero and --sparse never exclude each other: leave one out")
 		}
 		r.Output.Sparse = dump.SparseAlways
+	}
+	if r.IncludePMEM && r.ExcludePMEM {
+		return DumpRequest{}, errors.New("--include-pmem and --exclude-pmem exclude each other: leave one out")
 	}
 	var err error
 	r.Window, err = window(a.begin, a.length)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 
 	"guestcore/internal/dump"
+	"guestcore/internal/guest/linux"
 	"guestcore/internal/progress"
 )
 
@@ -20,6 +21,8 @@ type dumping struct {
 	request  DumpRequest // File is absolute, if it is one
 	arch     string
 	warnings []string
+	notes    []string
+	open     linux.Commands // to open it with
 	job      dump.Job
 	meter    progress.Meter
 	cancel   context.CancelCauseFunc // of a detached one
@@ -63,7 +66,7 @@ func (d *dumping) run(ctx context.Context) {
 // Detach starts a dump and returns once it is planned; what is known then it
 // prints. The dump goes on when ctx has ended: see [Monitor.Finish].
 func (m *Monitor) Detach(ctx context.Context, r DumpRequest, out io.Writer) error {
-	d, err := m.plan(ctx, r, out)
+	d, err := m.plan(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
 	if err != nil {
 		return err
 	}
@@ -101,8 +104,14 @@ func (m *Monitor) Finish(ctx context.Context, out io.Writer) error {
 	if d.err != nil {
 		return d.err
 	}
-	fmt.Fprintln(out, d.summary)
+	d.report(out)
 	return nil
+}
+
+// report says what became of a dump that has ended well.
+func (d *dumping) report(out io.Writer) {
+	fmt.Fprintln(out, d.summary)
+	printCommands(out, d.open)
 }
 
 // progress says how far the dump is.
@@ -151,7 +160,7 @@ func (d *dumping) print(out io.Writer) {
 	case "failed":
 		property("error", d.err.Error())
 	default:
-		fmt.Fprintln(out, d.summary)
+		d.report(out)
 	}
 }
 
@@ -176,7 +185,7 @@ var cancelDump = command{
 			return context.Cause(ctx)
 		}
 		if d.err == nil { // it was faster
-			fmt.Fprintln(out, d.summary)
+			d.report(out)
 			return nil
 		}
 		fmt.Fprintln(out, d.err)

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 // numbers, sizes in bytes.
 type Info struct {
 	Machine   qemu.Machine `json:"machine"`
+	Kernel    *Kernel      `json:"kernel,omitempty"` // nil if it was not asked for
 	CPUs      []CPU        `json:"cpus"`
 	Symbols   Symbols      `json:"symbols"`
 	FlatView  []FlatRange  `json:"flatview"`
@@ -55,6 +57,16 @@ type RAMBlock struct {
 	Zero   uint64   `json:"zero"`
 	Absent uint64   `json:"absent"`
 	Why    []string `json:"absent_because,omitempty"`
+	// VirtioMem is there if a virtio-mem device hands the block out.
+	VirtioMem *VirtioMem `json:"virtio_mem,omitempty"`
+}
+
+// VirtioMem is how much of a RAM block the guest has, and was to have.
+type VirtioMem struct {
+	Plugged   uint64 `json:"plugged"`
+	Requested uint64 `json:"requested"`
+	Usable    uint64 `json:"usable"`
+	BlockSize uint64 `json:"block_size"`
 }
 
 // Info collects all that the info commands print.
@@ -69,16 +81,20 @@ func (m *Monitor) Info() (Info, error) {
 			Start: uint64(r.Start), End: uint64(r.End()), Kind: r.Kind(), Name: r.Region.Name,
 			Offset: r.OffsetInRegion, ReadOnly: r.ReadOnly,
 		}
-		if host, block, err := vm.HostAddr(r); err == nil {
-			fr.Block, fr.Host = block.Name, uint64(host)
+		if r.Block != nil {
+			fr.Block, fr.Host = r.Block.Name, uint64(r.Host)
 		}
 		info.FlatView = append(info.FlatView, fr)
 	}
 	for _, b := range vm.RAMBlocks() {
-		info.RAMBlocks = append(info.RAMBlocks, RAMBlock{
+		block := RAMBlock{
 			Name: b.Name, Host: uint64(b.Host), Offset: b.Offset, Used: b.UsedLength, Max: b.MaxLength,
 			Path: b.Path, Data: b.Data, Zero: b.Zero, Absent: b.Absent, Why: b.Why(),
-		})
+		}
+		if d := b.VirtioMem; d != nil {
+			block.VirtioMem = &VirtioMem{d.Plugged, d.Requested, d.Usable, d.BlockSize}
+		}
+		info.RAMBlocks = append(info.RAMBlocks, block)
 	}
 	if info.CPUs, err = cpus(vm); err != nil {
 		info.Warnings = append(info.Warnings, err.Error())
@@ -127,6 +143,7 @@ func printMachine(out io.Writer, info Info) {
 		{"architecture", m.Arch},
 		{"vCPUs", number(m.CPUs, m.CPUType)},
 		{"RAM", size(m.RAM)},
+		{"confidential", cmp.Or(m.Confidential, "no")},
 	} {
 		value := p.value
 		if value == "" {
@@ -218,6 +235,10 @@ func printRAMBlocks(out io.Writer, info Info) {
 			fmt.Fprintf(out, " (%s)", b.Path)
 		}
 		fmt.Fprintln(out)
+		if d := b.VirtioMem; d != nil {
+			fmt.Fprintf(out, "    virtio-mem: %s plugged, %s requested, in blocks of %s\n",
+				dump.Bytes(int64(d.Plugged)), dump.Bytes(int64(d.Requested)), dump.Bytes(int64(d.BlockSize)))
+		}
 		for _, why := range b.Why {
 			fmt.Fprintf(out, "    absent: %s\n", why)
 		}
@@ -228,6 +249,10 @@ func printRAMBlocks(out io.Writer, info Info) {
 func PrintInfo(out io.Writer, info Info) {
 	printMachine(out, info)
 	fmt.Fprintln(out)
+	if info.Kernel != nil {
+		info.Kernel.print(out)
+		fmt.Fprintln(out)
+	}
 	printCPUs(out, info)
 	fmt.Fprintln(out)
 	printSymbols(out, info)

@@ -50,6 +50,7 @@ func commands() []command {
 		infoFlatView,
 		infoRAMBlocks,
 		infoMachine,
+		infoKernel,
 		infoCPUs,
 		infoRegisters,
 		infoSymbols,

@@ -90,8 +90,8 @@ func TestFind(t *testing.T) {
 	for line, want := range map[string]string{
 		"quit":     `unknown command "quit": there are dump-guest-memory, info dump, cancel-dump, info flatview`,
 		"dumpx":    `unknown command "dumpx"`,
-		"info":     `unknown command "info": there are info dump, info flatview, info ramblocks, info machine, info cpus, info registers, info symbols;`,
-		"info foo": `unknown command "info foo": there are info dump, info flatview, info ramblocks, info machine, info cpus, info registers, info symbols;`,
+		"info":     `unknown command "info": there are info dump, info flatview, info ramblocks, info machine, info kernel, info cpus, info registers, info symbols;`,
+		"info foo": `unknown command "info foo": there are info dump, info flatview, info ramblocks, info machine, info kernel, info cpus, info registers, info symbols;`,
 		"flatview": `unknown command "flatview": there are dump-guest-memory`,
 	} {
 		if _, _, err := find(strings.Fields(line)); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -128,7 +128,7 @@ func TestHelp(t *testing.T) {
 	if got, err := run(""); got != all || err != nil {
 		t.Errorf("an empty line says %q, %v", got, err)
 	}
-	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 7 || !strings.Contains(got, "info symbols") {
+	if got, err := run("help info"); err != nil || strings.Count(got, "\n") != 8 || !strings.Contains(got, "info symbols") {
 		t.Errorf("help info: %v\n%s", err, got)
 	}
 	for line, want := range map[string]string{

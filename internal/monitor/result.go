@@ -1,5 +1,7 @@
 package monitor
 
+import "guestcore/internal/guest/linux"
+
 // DumpResult is what became of a dump, for --json. Addresses and sizes are
 // numbers, sizes in bytes.
 type DumpResult struct {
@@ -19,6 +21,9 @@ type DumpResult struct {
 	Absent    []Absent `json:"absent"`
 	Remarks   []string `json:"remarks,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
+	Notes     []string `json:"notes,omitempty"`
+	// Open are the commands that open the file.
+	Open linux.Commands `json:"open"`
 }
 
 // Absent is a range of guest memory that is not in the file.
@@ -34,7 +39,7 @@ func newDumpResult(d *dumping) DumpResult {
 	r := DumpResult{
 		Path: s.Path, Format: s.Format, Arch: d.arch, Size: s.Size, Memory: s.Memory,
 		Copied: s.Copied, Direct: s.Direct, Reflinked: s.Reflinked, Holes: s.Holes, Zeros: s.Zeros, Seconds: s.Elapsed.Seconds(),
-		Absent: []Absent{}, Remarks: s.Remarks, Warnings: d.warnings,
+		Absent: []Absent{}, Remarks: s.Remarks, Warnings: d.warnings, Notes: d.notes, Open: d.open,
 	}
 	if w := d.request.Window; !w.IsZero() {
 		begin := uint64(w.Begin)

@@ -15,6 +15,10 @@ import (
 // Meter counts bytes done of a total. It is a dump.Progress. The zero value
 // is ready; all methods may be called by any goroutine.
 type Meter struct {
+	// What is being done, if that has to be told from something else; set
+	// before anybody looks.
+	What string
+
 	done, total atomic.Int64
 	start       atomic.Pointer[time.Time]
 }
@@ -32,7 +36,7 @@ func (m *Meter) Add(n int64) { m.done.Add(n) }
 
 // State is where the meter stands.
 func (m *Meter) State() State {
-	s := State{Done: m.done.Load(), Total: m.total.Load()}
+	s := State{What: m.What, Done: m.done.Load(), Total: m.total.Load()}
 	if start := m.start.Load(); start != nil {
 		s.Elapsed = time.Since(*start)
 	}
@@ -41,6 +45,7 @@ func (m *Meter) State() State {
 
 // State is how far a job is. Total is 0 before it started.
 type State struct {
+	What        string
 	Done, Total int64 // bytes
 	Elapsed     time.Duration
 }

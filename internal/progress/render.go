@@ -22,7 +22,11 @@ func (l lines) End()           {}
 
 // String is the state for people: 512.0 MiB of 1.0 GiB (50 %), 300.0 MiB/s, 2s left.
 func (s State) String() string {
-	line := fmt.Sprintf("%s of %s (%d %%), %s/s", Bytes(s.Done), Bytes(s.Total), s.Percent(), Bytes(s.Rate()))
+	line := ""
+	if s.What != "" {
+		line = s.What + ": "
+	}
+	line += fmt.Sprintf("%s of %s (%d %%), %s/s", Bytes(s.Done), Bytes(s.Total), s.Percent(), Bytes(s.Rate()))
 	if left := s.Left().Round(time.Second); left > 0 {
 		line += fmt.Sprintf(", %v left", left)
 	}
@@ -55,13 +59,14 @@ type jsonLines struct{ w io.Writer }
 
 func (j jsonLines) Render(s State) {
 	type progress struct {
+		What    string  `json:"what,omitempty"`
 		Done    int64   `json:"done"`  // bytes
 		Total   int64   `json:"total"` // bytes
 		Seconds float64 `json:"seconds"`
 	}
-	line, err := json.Marshal(map[string]progress{"progress": {s.Done, s.Total, s.Elapsed.Seconds()}})
+	line, err := json.Marshal(map[string]progress{"progress": {s.What, s.Done, s.Total, s.Elapsed.Seconds()}})
 	if err != nil {
-		panic(err) // three numbers that are always finite
+		panic(err) // a text, and numbers that are always finite
 	}
 	j.w.Write(append(line, '\n'))
 }

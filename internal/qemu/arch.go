@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/guest"
 )
 
 // target is one of QEMU's targets and the architectures its guests can have.
@@ -139,8 +140,8 @@ func (vm *VM) withClass(g arch.Guest) arch.Guest {
 	if g.Machine != elf.EM_386 {
 		return g
 	}
-	rows, err := vm.Rows()
-	if err == nil && slices.ContainsFunc(rows, func(r Row) bool { return r.End > math.MaxUint32 }) {
+	memory, err := vm.memory()
+	if err == nil && slices.ContainsFunc(memory.image.Ranges, func(r guest.Range) bool { return r.End() > math.MaxUint32 }) {
 		g.Class = elf.ELFCLASS64
 	}
 	return g

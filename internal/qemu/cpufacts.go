@@ -16,6 +16,7 @@ import (
 // out is taken from a built-in release, as far as it lies where it must.
 type cpuFacts struct {
 	target  cpuTarget
+	release string                              // of the table, what QEMU's own version is; "" if that is not known
 	name    string                              // of the layout, for the user
 	notes   []string                            // what is odd, for the user
 	common  uint64                              // sizeof CPUState
@@ -23,6 +24,9 @@ type cpuFacts struct {
 	env     uint64                              // the registers' place in the vCPU
 	members map[string]ctype.Place              // of the vCPU, by VMState; empty if it has no tables
 	envPtr  func(offset uint64) (uint64, error) // reads CPUState.env_ptr, as an offset in the vCPU
+	// more finds members of the registers by those that VMState tells; nil: no
+	// way to do so.
+	more func(known map[string]ctype.Place) (map[string]ctype.Place, error)
 }
 
 // cpuFacts asks the process.
@@ -38,6 +42,9 @@ func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
 	f.envPtr = func(offset uint64) (uint64, error) {
 		a, err := vm.space.Pointer(c.Addr + addr.HVA(offset))
 		return uint64(a - c.Addr), err
+	}
+	if t.suffix == "-arm-cpu" {
+		f.more = vm.armSystemRegisters
 	}
 	var from []string
 	for _, name := range []string{t.vmstate, symVMStateCommon} {
@@ -125,6 +132,17 @@ func (f *cpuFacts) registers(releases []cpuRelease) (ctype.Record, error) {
 			known[path] = p
 		}
 	}
+	if f.more != nil && len(known) > 0 {
+		found, err := f.more(known)
+		if err != nil {
+			f.notes = append(f.notes, err.Error())
+		}
+		for path, p := range found {
+			if _, ok := known[path]; !ok {
+				known[path] = p
+			}
+		}
+	}
 	out := ctype.Record{Members: maps.Clone(known)}
 	for _, forms := range f.target.runs {
 		r, places, err := fitOne(forms, known)
@@ -175,40 +193,68 @@ func (f *cpuFacts) closest(releases []cpuRelease, known map[string]ctype.Place) 
 }
 
 // fill adds what a release has and the process did not tell: all of it if the
-// two agree, else what lies between two members that are known and moved as
-// one.
+// two agree. If not, what lies between two members that are known and moved as
+// one; and, in QEMU's own release, what follows one that is known and is no
+// larger here than there.
 func (f *cpuFacts) fill(r cpuRelease, agree bool, out map[string]ctype.Place) {
 	anchors := f.anchors(r, out)
+	var missing []string
 	for path, p := range r.env.Members {
-		if have, ok := out[path]; ok {
-			if have.Offset == p.Offset && have.Size == p.Size {
-				out[path] = p // the count of an array may be less in VMState
-			}
+		have, ok := out[path]
+		switch {
+		case ok && have.Offset == p.Offset && have.Size == p.Size:
+			out[path] = p // the count of an array may be less in VMState
+		case ok:
+		case agree:
+			out[path] = p
+		default:
+			missing = append(missing, path)
+		}
+	}
+	slices.SortFunc(missing, func(a, b string) int { return cmp.Compare(r.env.Members[a].Offset, r.env.Members[b].Offset) })
+	for _, path := range missing {
+		p := r.env.Members[path]
+		next := slices.IndexFunc(anchors, func(a anchor) bool { return a.there > p.Offset })
+		if next <= 0 {
 			continue
 		}
-		if !agree {
-			i := slices.IndexFunc(anchors, func(a anchor) bool { return a.there > p.Offset })
-			if i <= 0 || anchors[i-1].moved() != anchors[i].moved() {
-				continue
-			}
-			p.Offset += anchors[i].moved()
+		before := anchors[next-1]
+		if before.moved() != anchors[next].moved() && !(f.release == r.version && before.end == p.Offset) {
+			continue
 		}
+		anchors = slices.Insert(anchors, next, anchor{p.Offset, p.Offset + before.moved(), end(p)})
+		p.Offset += before.moved()
 		out[path] = p
 	}
 }
 
+// end is where a member ends, 0 if its size is not known.
+func end(p ctype.Place) uint64 {
+	if p.Size == 0 {
+		return 0
+	}
+	return p.Offset + p.Size*max(p.Count, 1)
+}
+
 // anchor is a place in the registers that a release and the process both tell.
-type anchor struct{ there, here uint64 }
+type anchor struct {
+	there, here uint64
+	end         uint64 // there; 0: not known
+}
 
 func (a anchor) moved() uint64 { return a.here - a.there } // modulo 2^64
 
 // anchors are the members that both know, and the start and the end of what
 // the vCPU has from env on, in the order of the release.
 func (f *cpuFacts) anchors(r cpuRelease, known map[string]ctype.Place) []anchor {
-	out := []anchor{{0, 0}, {r.tail(), f.whole - f.env}}
+	out := []anchor{{0, 0, 0}, {r.tail(), f.whole - f.env, 0}}
 	for path, p := range known {
 		if have, ok := r.env.Members[path]; ok {
-			out = append(out, anchor{have.Offset, p.Offset})
+			a := anchor{have.Offset, p.Offset, 0}
+			if have.Size == p.Size {
+				a.end = end(have)
+			}
+			out = append(out, a)
 		}
 	}
 	slices.SortFunc(out, func(a, b anchor) int { return cmp.Compare(a.there, b.there) })

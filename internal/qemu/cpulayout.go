@@ -18,23 +18,24 @@ type cpuLayout struct {
 
 // cpuTarget is how a target's vCPUs are made.
 type cpuTarget struct {
-	suffix  string  // of the vCPU's QOM type
-	cpu     string  // the vCPU's structure: CPUState, then env
-	env     string  // the structure of its registers
-	first   string  // the member that env begins with, in all releases
-	vmstate string  // the symbol of its VMState table
-	untold  bool    // the built-in table has this env of another target
-	runs    [][]run // each in the forms it can have
+	suffix  string                         // of the vCPU's QOM type
+	cpu     string                         // the vCPU's structure: CPUState, then env
+	env     string                         // the structure of its registers
+	first   string                         // the member that env begins with, in all releases
+	vmstate string                         // the symbol of its VMState table
+	untold  bool                           // the built-in table has this env of another target
+	runs    [][]run                        // each in the forms it can have
+	check   func(env *cvalue.Object) error // what holds in any QEMU
 }
 
 var cpuTargets = []cpuTarget{
-	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", false, x86Runs(8)},
-	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", true, x86Runs(4)},
-	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", false, armRuns},
-	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", false, s390Runs},
-	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", false, ppcRuns},
-	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", false, nil},
-	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", true, nil},
+	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", false, x86Runs(8), checkX86},
+	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", true, x86Runs(4), checkX86},
+	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", false, armRuns, checkARM},
+	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", false, s390Runs, checkS390X},
+	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", false, ppcRuns, checkPPC64},
+	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", false, nil, checkRISCV},
+	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", true, nil, nil},
 }
 
 func cpuTargetOf(cpuType string) (cpuTarget, error) {
@@ -57,14 +58,22 @@ func (vm *VM) findCPULayout() (cpuLayout, error) {
 	if err != nil {
 		return cpuLayout{}, err
 	}
+	find := vm.foundCPULayout
 	if !vm.layout.Table {
-		return vm.debugCPULayout(t)
+		find = vm.debugCPULayout
 	}
-	return vm.foundCPULayout(t, cpus[0])
+	l, err := find(t, cpus[0])
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	if err := vm.checkCPUs(l, t); err != nil {
+		return cpuLayout{}, fmt.Errorf("%w of vCPUs: %s: %w", ErrNoLayout, l.Name, err)
+	}
+	return l, nil
 }
 
 // debugCPULayout is what the debug information says.
-func (vm *VM) debugCPULayout(t cpuTarget) (cpuLayout, error) {
+func (vm *VM) debugCPULayout(t cpuTarget, _ vcpu) (cpuLayout, error) {
 	s, err := vm.layout.Struct(t.cpu)
 	if err != nil {
 		return cpuLayout{}, err
@@ -87,6 +96,7 @@ func (vm *VM) foundCPULayout(t cpuTarget, c vcpu) (cpuLayout, error) {
 	if err != nil {
 		return cpuLayout{}, err
 	}
+	f.release = ownRelease(releases, vm.version())
 	state, err := f.state(releases)
 	if err != nil {
 		return cpuLayout{}, err

@@ -32,6 +32,7 @@ var parseCPULayoutTable = sync.OnceValues(func() (map[string]*ctype.Table, error
 // cpuRelease is what a table has of one release for a target.
 type cpuRelease struct {
 	version string
+	file    string // that it is of; "": built in
 	// states are the CPUState of this release, and of its variants.
 	states []ctype.Record
 	env    ctype.Record // the registers; without members if they are not in the table
@@ -42,11 +43,11 @@ type cpuRelease struct {
 // has as many.
 func (r cpuRelease) tail() uint64 { return r.cpu.Size - r.cpu.Members["env"].Offset }
 
-func (r cpuRelease) String() string { return "built-in, QEMU " + r.version }
+func (r cpuRelease) String() string { return cmp.Or(r.file, "built-in") + ", QEMU " + r.version }
 
-// cpuReleases lists the table's releases for a target, likeliest first: the
-// executable's own version and those before it, newest to oldest, then newer
-// ones.
+// cpuReleases lists the releases for a target, likeliest first: those that the
+// user gave; of the built-in ones the executable's own version and those before
+// it, newest to oldest, then newer ones.
 func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	tables, err := parseCPULayoutTable()
 	if err != nil {
@@ -59,7 +60,17 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	if own != "" {
 		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
 	}
-	return out, nil
+	return slices.Concat(vm.src.Layout.releases(t), out), nil
+}
+
+// ownRelease is the release that stands for a version, "" if the version is
+// not known or newer than all that the table has.
+func ownRelease(releases []cpuRelease, version string) string {
+	newer := slices.ContainsFunc(releases, func(r cpuRelease) bool { return compareVersions(r.version, version) > 0 })
+	if version == "" || !newer || compareVersions(releases[0].version, version) > 0 {
+		return ""
+	}
+	return releases[0].version
 }
 
 // expandReleases gives each release, oldest first, the structures it has from

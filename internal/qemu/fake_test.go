@@ -240,7 +240,7 @@ func (f *fake) build() {
 	f.put(f.at(ram, "MemoryRegion", "owner"), uint64(f.backend))
 
 	f.view = f.alloc(f.size("FlatView"))
-	f.ranges = f.alloc(fakeRanges * f.size("FlatRange"))
+	f.ranges = f.alloc((fakeRanges + 2) * f.size("FlatRange"))
 	f.put(f.at(f.view, "FlatView", "ref"), 1)
 	f.put(f.at(f.view, "FlatView", "ranges"), uint64(f.ranges))
 	binary.LittleEndian.PutUint32(f.bytes(f.at(f.view, "FlatView", "nr")), fakeRanges)
@@ -319,7 +319,7 @@ func (f *fake) Command() []string                             { return []string{
 func (f *fake) Threads() []inferior.Thread                    { return nil }
 func (f *fake) Auxv() []byte                                  { return nil }
 func (f *fake) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return f.maps }
-func (f *fake) Backing() []*os.File                           { return []*os.File{f.file} }
+func (f *fake) Backing() []addr.Source                           { return []addr.Source{f.file} }
 func (f *fake) Protection(addr.HVA) (elf.ProgFlag, bool)      { return elf.PF_R | elf.PF_W, true }
 func (f *fake) Close() error                                  { return nil }
 func (f *fake) Files() []inferior.FileMapping {

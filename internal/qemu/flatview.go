@@ -23,7 +23,12 @@ type FlatRange struct {
 	Size           uint64 // bytes; one less for a range up to the end of all addresses
 	OffsetInRegion uint64 // bytes
 	ReadOnly       bool   // as the guest sees it
+	Nonvolatile    bool   // NVDIMM and the like; since 3.1
 	Region         *Region
+	// Where RAM is: its block, and the range's place in the process. nil and 0
+	// for other ranges.
+	Block *RAMBlock
+	Host  addr.HVA
 }
 
 // End is the address behind the last byte.
@@ -37,16 +42,11 @@ type Region struct {
 	ReadOnly    bool
 	ROMDevice   bool
 	RAMDevice   bool // a host device's memory, passed through
-	Nonvolatile bool // NVDIMM and the like; since 3.1
+	Nonvolatile bool // the region itself, not one that shows a part of it; since 3.1
 	Owner       addr.HVA
-	Alias       addr.HVA
-	AliasOffset uint64 // bytes, in Alias
 	Block       addr.HVA
+	Discards    addr.HVA // its RamDiscardManager, 0 if it has none; since 6.1
 }
-
-// Dumped reports whether scripts/dump-guest-memory.py writes the region: RAM,
-// neither a host device's nor nonvolatile (QEMU 7f13535656, 3.1).
-func (r *Region) Dumped() bool { return r.RAM && !r.RAMDevice && !r.Nonvolatile }
 
 // Kind is what a range is, in the words of QEMU's "info mtree -f".
 func (r FlatRange) Kind() string {
@@ -55,7 +55,7 @@ func (r FlatRange) Kind() string {
 		return "ramd"
 	case reg.ROMDevice:
 		return "romd"
-	case reg.RAM && reg.Nonvolatile:
+	case reg.RAM && (r.Nonvolatile || reg.Nonvolatile):
 		return "nvram"
 	case reg.RAM && reg.ReadOnly:
 		return "rom"
@@ -114,6 +114,9 @@ func (vm *VM) readRange(fr *cvalue.Object, regions map[addr.HVA]region) (FlatRan
 	startHi, start := fr.Uint128("addr.start")
 	sizeHi, size := fr.Uint128("addr.size")
 	r := FlatRange{Start: addr.GPA(start), Size: size, OffsetInRegion: fr.Uint64("offset_in_region"), ReadOnly: fr.Bool("readonly")}
+	if fr.Has("nonvolatile") {
+		r.Nonvolatile = fr.Bool("nonvolatile")
+	}
 	mr := fr.Deref("mr", "MemoryRegion")
 	if err := mr.Err(); err != nil {
 		return r, err
@@ -161,18 +164,20 @@ func (vm *VM) readRegion(mr *cvalue.Object) region {
 		}
 	}
 	r := &Region{
-		Addr:        mr.Addr,
-		RAM:         mr.Bool("ram"),
-		ReadOnly:    mr.Bool("readonly"),
-		ROMDevice:   mr.Bool("rom_device"),
-		RAMDevice:   mr.Bool("ram_device"),
-		Owner:       mr.Pointer("owner"),
-		Alias:       mr.Pointer("alias"),
-		AliasOffset: mr.Uint64("alias_offset"),
-		Block:       mr.Pointer("ram_block"),
+		Addr:      mr.Addr,
+		RAM:       mr.Bool("ram"),
+		ReadOnly:  mr.Bool("readonly"),
+		ROMDevice: mr.Bool("rom_device"),
+		RAMDevice: mr.Bool("ram_device"),
+		Owner:     mr.Pointer("owner"),
+		Block:     mr.Pointer("ram_block"),
 	}
+	alias := mr.Pointer("alias")
 	if mr.Has("nonvolatile") {
 		r.Nonvolatile = mr.Bool("nonvolatile")
+	}
+	if mr.Has("rdm") {
+		r.Discards = mr.Pointer("rdm")
 	}
 	if mr.Pointer("name") != 0 { // a region may have no name
 		r.Name = mr.String("name", maxName)
@@ -183,8 +188,8 @@ func (vm *VM) readRegion(mr *cvalue.Object) region {
 	if !printable(r.Name) {
 		return region{err: fmt.Errorf("its name %q is not printable", r.Name)}
 	}
-	if r.RAM && r.Alias == 0 && r.Block == 0 {
-		return region{err: fmt.Errorf("%q is RAM without a RAMBlock", r.Name)}
+	if r.RAM && (r.Block == 0 || alias != 0) {
+		return region{err: fmt.Errorf("%q is RAM without a RAMBlock of its own", r.Name)}
 	}
 	return region{Region: r}
 }

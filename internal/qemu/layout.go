@@ -33,10 +33,28 @@ type layout struct {
 	Table bool // built in, so that it has to be proven first
 }
 
-// candidates lists the layouts to try: the debug information's alone where
-// there is any, else the built-in ones, likeliest first. addressSpaceSize is
-// sizeof(AddressSpace) as the symbol table has it, 0 if unknown.
+// candidates lists the layouts to try: those the user gave, then those that are
+// known without. addressSpaceSize is sizeof(AddressSpace) as the symbol table
+// has it, 0 if unknown.
 func (vm *VM) candidates(addressSpaceSize uint64) ([]layout, error) {
+	var given []layout
+	for _, l := range vm.src.Layout.layouts() {
+		if as, err := l.Struct("AddressSpace"); err != nil || addressSpaceSize != 0 && as.Size != addressSpaceSize {
+			vm.notes = append(vm.notes, fmt.Sprintf("layout %s is not used: in this QEMU sizeof(AddressSpace) is %d", l.Name, addressSpaceSize))
+			continue
+		}
+		given = append(given, l)
+	}
+	known, err := vm.knownLayouts(addressSpaceSize)
+	if err != nil && len(given) == 0 {
+		return nil, err
+	}
+	return slices.Concat(given, known), nil
+}
+
+// knownLayouts lists the debug information's layout alone where there is any,
+// else the built-in ones, likeliest first.
+func (vm *VM) knownLayouts(addressSpaceSize uint64) ([]layout, error) {
 	if vm.src.Exe != nil {
 		d, err := ctype.FromDWARF(vm.src.Exe)
 		if err == nil {

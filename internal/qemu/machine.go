@@ -10,6 +10,7 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/ctype"
 	"guestcore/internal/cvalue"
+	"guestcore/internal/objfile"
 )
 
 // Machine is what is known of the whole machine. Empty fields are not known.
@@ -21,6 +22,9 @@ type Machine struct {
 	CPUType     string `json:"cpu_type,omitempty"`     // QOM type of the first vCPU
 	CPUs        int    `json:"vcpus,omitempty"`
 	RAM         uint64 `json:"ram,omitempty"` // -m, bytes
+	// Confidential is the QOM type of what keeps the guest's memory from its
+	// host: "sev-guest"; "" in an ordinary guest.
+	Confidential string `json:"confidential,omitempty"`
 	// Notes say why something is not known.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -41,6 +45,14 @@ func (vm *VM) Machine() Machine {
 		}
 		if m.RAM, err = obj.ramSize(); err != nil {
 			note("the size of RAM", err)
+		}
+	}
+	if c, err := vm.confidential(); err == nil && c.typ != "" {
+		m.Confidential = c.typ
+		if what := fmt.Sprintf("the guest is confidential: %v", c); c.active() {
+			m.Notes = append(m.Notes, what)
+		} else {
+			m.Notes = append(m.Notes, fmt.Sprintf("%s; not so under %s, which knows nothing of it", what, c.accel))
 		}
 	}
 	if cpus, err := vm.cpus(); err != nil {
@@ -65,16 +77,21 @@ func (vm *VM) findVersion() string {
 	if vm.src.Exe == nil {
 		return ""
 	}
+	return programVersion(vm.src.Exe)
+}
+
+// programVersion is the version that a QEMU's executable has in its text.
+func programVersion(exe *objfile.File) string {
 	const prefix = "QEMU emulator version "
 	buf := make([]byte, 1<<20)
-	for _, s := range vm.src.Exe.Segments() {
+	for _, s := range exe.Segments() {
 		if s.Type != elf.PT_LOAD || s.Flags&(elf.PF_W|elf.PF_X) != 0 {
 			continue
 		}
 		// Pieces overlap, so that no string is cut where they meet.
 		for off := uint64(0); off < s.Filesz; off += uint64(len(buf)) - maxName {
 			piece := buf[:min(uint64(len(buf)), s.Filesz-off)]
-			n, _ := vm.src.Exe.ReadVaddr(piece, s.Vaddr+off)
+			n, _ := exe.ReadVaddr(piece, s.Vaddr+off)
 			if _, rest, ok := bytes.Cut(piece[:n], []byte(prefix)); ok {
 				line, _, _ := bytes.Cut(rest[:min(len(rest), maxName)], []byte{0})
 				text, _, _ := strings.Cut(string(line), "\n")
@@ -200,18 +217,31 @@ func (m *machineObject) ramSize() (uint64, error) {
 // accelerator is the name of the accelerator that the machine points to:
 // MachineState.accelerator, a QOM object of a type like "tcg-accel".
 func (m *machineObject) accelerator() (string, error) {
-	space := m.vm.space
-	for off := uint64(0); off+uint64(space.PointerSize) <= m.size; off += uint64(space.PointerSize) {
-		p, err := space.Pointer(m.addr + addr.HVA(off))
-		if err != nil {
-			return "", err
-		}
-		if p == 0 {
-			continue
-		}
+	accel := ""
+	err := m.pointers(func(p addr.HVA) bool {
 		if name, err := m.vm.typeName(p); err == nil && strings.HasSuffix(name, "-accel") {
-			return strings.TrimSuffix(name, "-accel"), nil
+			accel = strings.TrimSuffix(name, "-accel")
+		}
+		return accel != ""
+	})
+	if err == nil && accel == "" {
+		err = errors.New("the machine points to none")
+	}
+	return accel, err
+}
+
+// pointers calls f for each word of the MachineState that is not 0, until f
+// returns true.
+func (m *machineObject) pointers(f func(addr.HVA) (stop bool)) error {
+	word := uint64(m.vm.space.PointerSize)
+	for off := uint64(0); off+word <= m.size; off += word {
+		p, err := m.vm.space.Pointer(m.addr + addr.HVA(off))
+		if err != nil {
+			return err
+		}
+		if p != 0 && f(p) {
+			return nil
 		}
 	}
-	return "", errors.New("the machine points to none")
+	return nil
 }

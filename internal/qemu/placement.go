@@ -25,7 +25,7 @@ func (vm *VM) placeBlocks() error {
 			continue
 		}
 		if m, ok := vm.fileAt(b.Host); ok {
-			b.Path = m.Path
+			b.Path, b.offset = m.Path, m.Offset+uint64(b.Host-m.Start)
 		}
 		name, file := vm.givenFile(b)
 		if file != nil {
@@ -57,18 +57,19 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 		if err != nil {
 			return fmt.Errorf("--ram %s: %w", b.Name, err)
 		}
-		if uint64(st.Size()) < b.UsedLength {
-			return fmt.Errorf("--ram %s: %s has %#x bytes, the block %#x: name the file that QEMU mapped for it", b.Name, file.Name(), st.Size(), b.UsedLength)
+		if size := uint64(st.Size()); size < b.UsedLength || size-b.UsedLength < b.offset {
+			return fmt.Errorf("--ram %s: %s has %#x bytes, the block %#x from offset %#x on: name the file that QEMU mapped for it",
+				b.Name, file.Name(), st.Size(), b.UsedLength, b.offset)
 		}
 		vm.files = append(vm.files, file)
 	}
 	whyOmitted := sync.OnceValues(func() (extent.Kind, string) { return vm.whyOmitted(b) })
-	return wholly(vm.src.Process.Mappings(), b.Host, b.UsedLength, func(e hostExtent, mapped bool) error {
+	settle := func(e hostExtent, mapped bool) error {
 		was, why := e.Kind, ""
 		switch {
 		case e.Kind.Present():
 		case file != nil:
-			e.Kind, e.Off = extent.Data, addr.InFile(number, int64(e.Addr-b.Host))
+			e.Kind, e.Off = extent.Data, addr.InFile(number, int64(b.offset)+int64(e.Addr-b.Host))
 		case !mapped:
 			why = vm.whyUnmapped(b)
 		case e.Kind == extent.Omitted:
@@ -89,10 +90,37 @@ func (vm *VM) placeBlock(b *RAMBlock, file *os.File) error {
 			return nil
 		}
 		return vm.host.Insert(e)
-	})
+	}
+	maps := vm.src.Process.Mappings()
+	if b.shared.words == nil {
+		return wholly(maps, b.Host, b.UsedLength, settle)
+	}
+	for p := range b.shared.runs(0, b.UsedLength, true) {
+		if err := wholly(maps, b.Host+addr.HVA(p.start), p.end-p.start, settle); err != nil {
+			return err
+		}
+	}
+	return vm.hidePrivate(b)
+}
+
+// hidePrivate takes from the process what has nothing to do with the guest's
+// memory: that is in the block's guest_memfd.
+func (vm *VM) hidePrivate(b *RAMBlock) error {
+	for p := range b.shared.runs(0, b.UsedLength, false) {
+		e := hostExtent{Addr: b.Host + addr.HVA(p.start), Size: p.end - p.start, Kind: extent.Omitted}
+		b.Absent += e.Size
+		b.lacks = append(b.lacks, lack{e.Addr, e.End(), vm.privateMemory()})
+		if err := vm.host.Insert(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type hostExtent = extent.Extent[addr.HVA, addr.FileOff]
+
+// deleted is behind the path of a mapping whose file has no name any more.
+const deleted = " (deleted)"
 
 // wholly calls f for each extent of [start, start+size), in order, and for
 // what lies between them as Omitted and not mapped.
@@ -120,8 +148,14 @@ func wholly(m *extent.Map[addr.HVA, addr.FileOff], start addr.HVA, size uint64, 
 // core: zero, as anonymous memory is that nobody ever wrote to, or unknown,
 // with the reason.
 func (vm *VM) whyOmitted(b *RAMBlock) (extent.Kind, string) {
-	if b.Path != "" {
-		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: give its contents with --ram %s=%s", b.Path, b.Name, givable(b.Path))
+	switch {
+	case b.Flags&ramProtected != 0:
+		return extent.Omitted, "it is memory of SGX enclaves, which nobody outside of them can read"
+	case strings.HasSuffix(b.Path, deleted):
+		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: shared memory and huge pages are with bits 1, 5 and 6 of "+
+			"QEMU's /proc/PID/coredump_filter; set them the next time", b.Path)
+	case b.Path != "":
+		return extent.Omitted, fmt.Sprintf("it is mapped from %s and not in the core: give its contents with --ram %s=%s", b.Path, b.Name, b.Path)
 	}
 	switch why, err := vm.leftOut(b); {
 	case err != nil:
@@ -223,13 +257,4 @@ func (vm *VM) blockNames() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// givable is the path of a mapped file if it is still there to be given, else
-// a word for one.
-func givable(path string) string {
-	if strings.HasSuffix(path, " (deleted)") {
-		return "FILE"
-	}
-	return path
 }

@@ -51,7 +51,10 @@ type Source struct {
 	// RAM are files that hold RAM blocks the process's own source lacks, by
 	// the block's name.
 	RAM map[string]*os.File
-	Log *slog.Logger // nil: silent
+	// Layout is to be tried before what else tells of QEMU's structures, nil
+	// for none.
+	Layout *LayoutFile
+	Log    *slog.Logger // nil: silent
 }
 
 // WantedSymbols are the globals of QEMU that [Open] uses when it can. The
@@ -75,17 +78,21 @@ type VM struct {
 	blocks       []*RAMBlock
 	blockAt      map[addr.HVA]*RAMBlock
 	host         *extent.Map[addr.HVA, addr.FileOff]
-	files        []*os.File
+	files        []addr.Source
 
 	typeNames  map[addr.HVA]string
 	data       []segment
+	rodata     map[uint64][]byte   // of the executable, by link-time address
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
 	vmcoreinfo func() (guestNote, error)
 	cpus       func() ([]vcpu, error)
-	cpuLayout  func() (cpuLayout, error)
-	ccNames    func() (map[uint32]string, error) // of x86's cc_op
+	memory     func() (*memory, error)
+	// confidential is what [VM.findConfidential] found.
+	confidential func() (confidential, error)
+	cpuLayout    func() (cpuLayout, error)
+	ccNames      func() (map[uint32]string, error) // of x86's cc_op
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -101,11 +108,14 @@ func Open(src Source) (*VM, error) {
 	vm.machine = sync.OnceValues(vm.findMachine)
 	vm.vmcoreinfo = sync.OnceValues(vm.findVMCoreInfo)
 	vm.cpus = sync.OnceValues(vm.findCPUs)
+	vm.memory = sync.OnceValues(vm.findMemory)
+	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	if err := vm.findView(); err != nil {
 		return nil, err
 	}
+	vm.findDiscards()
 	if err := vm.placeBlocks(); err != nil {
 		return nil, err
 	}
@@ -149,7 +159,7 @@ func (vm *VM) findView() error {
 		return layoutErr
 	}
 	var failed []error
-	for _, l := range vm.layouts {
+	for i, l := range vm.layouts {
 		vm.use(l)
 		found := []Global{global}
 		if err != nil {
@@ -159,6 +169,9 @@ func (vm *VM) findView() error {
 			err := vm.try(g.Addr)
 			if err == nil {
 				vm.globals[symAddressSpaceMemory] = g
+				if i > 0 && vm.src.Layout != nil && len(failed) > 0 {
+					vm.notes = append(vm.notes, fmt.Sprintf("the given %v", failed[0]))
+				}
 				vm.src.Log.Debug("layout accepted", "layout", l.Name, "from", g.From, "ranges", len(vm.view))
 				return nil
 			}

@@ -24,11 +24,17 @@ type RAMBlock struct {
 	UsedLength uint64   // bytes
 	MaxLength  uint64   // bytes
 	Flags      uint32
+	// VirtioMem is the device that hands the block out to the guest, nil if
+	// there is none.
+	VirtioMem *VirtioMem
 	// Path is the file the block is mapped from, "" for anonymous memory.
-	Path string
+	Path   string
+	offset uint64 // of the block in the file at Path, bytes
 	// What the source holds of UsedLength, in bytes.
 	Data, Zero, Absent uint64
 	lacks              []lack
+
+	shared bitmap // of a confidential guest: what QEMU can see; no words: unknown
 }
 
 // Why says why Absent bytes are not there, each reason once.
@@ -47,11 +53,11 @@ func (b *RAMBlock) Why() []string {
 func (vm *VM) RAMBlocks() []*RAMBlock { return vm.blocks }
 
 // readBlocks reads the RAM blocks of a FlatView's regions, and with them all
-// others.
+// others. It gives the ranges of RAM their places.
 func (vm *VM) readBlocks(view []FlatRange) error {
 	var first addr.HVA
-	for _, r := range view {
-		if !r.Region.RAM || r.Region.Alias != 0 {
+	for i, r := range view {
+		if !r.Region.RAM {
 			continue
 		}
 		b, err := vm.readBlock(r.Region.Block)
@@ -65,6 +71,7 @@ func (vm *VM) readBlocks(view []FlatRange) error {
 			return fmt.Errorf("range at %#x ends at %#x of RAMBlock %q, which uses %#x bytes", uint64(r.Start), end, b.Name, b.UsedLength)
 		}
 		vm.blockAt[b.Addr] = b
+		view[i].Block, view[i].Host = b, b.Host+addr.HVA(r.OffsetInRegion)
 		first = b.Addr
 	}
 	head := addr.HVA(0)

@@ -55,12 +55,12 @@ func (vm *VM) findVMCoreInfo() (guestNote, error) {
 	if p[0] != 1 || format != vmcoreinfoELF || size < nhdrSize || size > maxVMCoreInfo {
 		return guestNote{}, fmt.Errorf("vmcoreinfo device: has %d, format %d, size %d cannot be used", p[0], format, size)
 	}
-	image, err := vm.image()
+	memory, err := vm.memory()
 	if err != nil {
 		return guestNote{}, err
 	}
 	note := make([]byte, size)
-	if _, err := image.ReadAt(note, int64(paddr)); err != nil {
+	if _, err := memory.image.ReadAt(note, int64(paddr)); err != nil {
 		return guestNote{}, err
 	}
 	note, order, err := trimNote(note)

@@ -73,6 +73,13 @@ func x86Rest(env *cvalue.Object, s *arch.X86) {
 		s.Sysenter = &arch.X86Sysenter{CS: env.Uint("sysenter_cs"), ESP: env.Uint("sysenter_esp"), EIP: env.Uint("sysenter_eip")}
 	}
 	s.PAT, s.TSCAux, s.XCR0 = one("pat"), one("tsc_aux"), one("xcr0")
+	if s.A20Mask = one("a20_mask"); s.A20Mask != nil { // an int32_t, extended to the width of addresses
+		const hflagsSMM = 1 << 19 // in system management mode the line is ignored, since 5.2
+		*s.A20Mask = uint64(int32(*s.A20Mask))
+		if has("hflags") && env.Uint("hflags")&hflagsSMM != 0 {
+			*s.A20Mask = ^uint64(0)
+		}
+	}
 }
 
 // zmmSize is sizeof(ZMMReg), bytes, in 2.6 and newer.

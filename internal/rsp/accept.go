@@ -33,6 +33,11 @@ const handover = 200 * time.Millisecond
 // are no more clients, or after the first one with [Options.Once]; it closes ln
 // and waits for all it has started.
 func ServeAll(ctx context.Context, ln Listener, t Target, o Options) error {
+	return serveEach(ctx, ln, o, func(ctx context.Context, conn io.ReadWriteCloser) error { return Serve(ctx, conn, t, o) })
+}
+
+// serveEach is ServeAll, whatever serves a client.
+func serveEach(ctx context.Context, ln Listener, o Options, serve func(context.Context, io.ReadWriteCloser) error) error {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(ctx)
 	var visits sync.WaitGroup
@@ -68,7 +73,7 @@ func ServeAll(ctx context.Context, ln Listener, t Target, o Options) error {
 		current = v
 		visits.Go(func() {
 			defer close(v.done)
-			err := Serve(ctx, v, t, o)
+			err := serve(ctx, v)
 			o.Log.Info("gdb left", "err", err)
 			if o.Once {
 				cancel()

@@ -163,6 +163,13 @@ func (l *link) send(body []byte) {
 	l.write(l.frame)
 }
 
+// notify sends a notification.
+func (l *link) notify(body []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.write(wire.AppendNotification(nil, body))
+}
+
 // deliver sends a packet and waits until it has arrived. It is false if the
 // client sent another request instead, or left.
 func (l *link) deliver(body []byte) bool {

@@ -18,6 +18,7 @@ import (
 
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
+	"guestcore/internal/guest"
 	"guestcore/internal/inferior"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
@@ -33,6 +34,7 @@ type Options struct {
 	DebugDirs []string          // roots of separate debug files; nil: /usr/lib/debug
 	Sysroot   string            // put before the paths the core names
 	RAM       map[string]string // files that hold RAM blocks, by the block's name
+	Layout    string            // a file with a layout of QEMU's structures, as "guestcore layout" prints it
 	Spool     corefile.Options  // of a compressed core
 	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
 	CoredumpDir string
@@ -60,11 +62,15 @@ type Session struct {
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
 	bias     addr.HVA
 	ram      map[string]*os.File
+	layout   *qemu.LayoutFile // nil: none was given
 
 	mu      sync.Mutex
 	symbols map[string]addr.HVA
 	vm      *qemu.VM
 	vmErr   error
+
+	guestMu sync.Mutex // not mu: a scan takes its time
+	guests  map[string]*guest.Machine
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
@@ -73,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}}
+	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, guests: map[string]*guest.Machine{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -82,6 +88,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 }
 
 func (s *Session) open(ctx context.Context) error {
+	if err := s.readLayout(); err != nil {
+		return err
+	}
 	p, err := s.openSource(ctx)
 	if err != nil {
 		return err
@@ -99,6 +108,21 @@ func (s *Session) open(ctx context.Context) error {
 		s.ram[block] = f
 	}
 	return s.stopLive()
+}
+
+func (s *Session) readLayout() error {
+	if s.opts.Layout == "" {
+		return nil
+	}
+	f, err := openRegular(s.opts.Layout)
+	if err != nil {
+		return fmt.Errorf("--layout: %w", err)
+	}
+	defer f.Close()
+	if s.layout, err = qemu.ReadLayoutFile(f, s.opts.Layout); err != nil {
+		return fmt.Errorf("--layout: %w", err)
+	}
+	return nil
 }
 
 // What is the kind of the source: "core" or "process".
@@ -139,6 +163,7 @@ func (s *Session) VM() (*qemu.VM, error) {
 			ExePath: s.ExePath,
 			Symbols: s.symbols,
 			RAM:     s.ram,
+			Layout:  s.layout,
 			Log:     s.opts.Log,
 		})
 	}

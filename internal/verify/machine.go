@@ -9,11 +9,14 @@ import (
 )
 
 // OfMachine is the memory of a stopped machine as a source, and what of it is
-// absent.
+// absent. Memory that the hypervisor's own dump leaves out is in neither.
 func OfMachine(name string, m *guest.Machine) (*Source, []guest.Missing) {
 	var ram, rom, present, missing []Span
+	var unlisted []Span
 	for _, r := range m.Image.Ranges {
-		if r.ROM {
+		if r.Unlisted {
+			unlisted = append(unlisted, Span{r.Addr, r.End()})
+		} else if r.ROM {
 			rom = append(rom, Span{r.Addr, r.End()})
 		} else {
 			ram = append(ram, Span{r.Addr, r.End()})
@@ -39,7 +42,9 @@ func OfMachine(name string, m *guest.Machine) (*Source, []guest.Missing) {
 	}
 	slices.SortFunc(s.Ranges, func(a, b guest.Range) int { return cmp.Compare(a.Addr, b.Addr) })
 
-	absent := slices.Clone(m.Missing)
+	absent := slices.DeleteFunc(slices.Clone(m.Missing), func(x guest.Missing) bool {
+		return len(Common([]Span{{x.Addr, x.Addr + addr.GPA(x.Size)}}, Join(unlisted))) > 0
+	})
 	for _, x := range Without(Without(Join(slices.Concat(ram, rom)), present), missing) {
 		absent = append(absent, guest.Missing{Addr: x.Start, Size: x.Size(), Reason: "is not in the source"})
 	}

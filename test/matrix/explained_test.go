@@ -38,7 +38,7 @@ func (c cell) unexplained(found []difference) []difference {
 	for i, e := range explained {
 		if e.cells.cover(c) && !used[i] {
 			left = append(left, difference{note: e.note, field: e.field, ours: "what QEMU has",
-				own: fmt.Sprintf("another value by the table of exceptions (%s): take it out of the table", e.reason)})
+				own: fmt.Sprintf("something else, says the table of exceptions (%s): take that out", e.reason)})
 		}
 	}
 	return left

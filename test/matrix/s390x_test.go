@@ -95,7 +95,7 @@ func TestS390XConditionCode(t *testing.T) {
 				}
 				cpu := 0
 				for _, n := range notes(ours) {
-					if nameOf(&n) != "CORE/0x1" {
+					if name(n) != "CORE/0x1" {
 						continue
 					}
 					got, want := fmt.Sprintf("%016x", binary.BigEndian.Uint64(n.Desc[112:])), string(psws[cpu][1])

@@ -33,8 +33,17 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
+	Running bool
+	// Drivers has the guest load the drivers of virtio-mem.
+	Drivers bool
+
 	// Commands are lines for QEMU's monitor, HMP, before the guest is stopped.
 	Commands []string
+
+	// Plugged is how much memory each virtio-mem device has to have plugged before Commands, in bytes, by the device's id. The
+	// guest is stopped when that changes no more.
+	Plugged map[string]uint64
 
 	// Saved are ranges of guest memory that QEMU writes to files, for Fixture.Saved. Unless there are some, QEMU must be able
 	// to dump the guest.

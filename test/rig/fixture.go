@@ -106,7 +106,7 @@ func key(qemu QEMU, config Config) (string, error) {
 		if release, err = KernelRelease(); err != nil {
 			return "", err
 		}
-		if root, err = initrd(); err != nil {
+		if root, err = initrd(config); err != nil {
 			return "", err
 		}
 	}
@@ -118,10 +118,16 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Paging || config.NoVMCoreInfo {
 		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
 	}
+	if config.Running {
+		all = fmt.Append(all, " running")
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
 	all = config.appendRest(all)
+	if len(config.Plugged) > 0 {
+		all = fmt.Appendf(all, " %v", config.Plugged) // in order
+	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil
 }

@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a busy machine may need much more
+const (
+	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
+)
 
 // Names of what a guest leaves in its folder.
 const (
@@ -99,14 +102,14 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := initrd()
+	root, err := initrd(config)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "initrd"), root, 0o644); err != nil {
 		return nil, err
 	}
-	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", "console=ttyS0 panic=-1"), nil
+	return append(args, "-kernel", kernel, "-initrd", "initrd", "-append", commandLine(config)), nil
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
@@ -119,17 +122,13 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := g.awaitWords(ctx, config.Ready); err != nil {
 		return err
 	}
-	for _, command := range config.Commands {
-		said, err := g.qmp.monitor(command)
-		if err != nil {
+	if err := g.plug(ctx, config); err != nil {
+		return err
+	}
+	if !config.Running {
+		if _, err := g.qmp.call("stop", nil); err != nil {
 			return err
 		}
-		if said != "" {
-			return fmt.Errorf("QEMU's monitor says to %s: %s", command, said)
-		}
-	}
-	if _, err := g.qmp.call("stop", nil); err != nil {
-		return err
 	}
 	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
 	if config.Paging {
@@ -146,6 +145,9 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	}
 	if err := g.dumps(ctx, config); err != nil {
 		return err
+	}
+	if config.Running {
+		time.Sleep(settle)
 	}
 	return abort(g.cmd)
 }

@@ -25,8 +25,20 @@ echo "` + marker + `" >/dev/console
 exec busybox sleep 1000000
 `
 
+// drivers are the modules that virtio-mem needs, each behind those that it needs itself.
+var drivers = []string{"virtio_ring.ko", "virtio.ko", "virtio_pci_modern_dev.ko", "virtio_pci_legacy_dev.ko", "virtio_pci.ko", "virtio_mem.ko"}
+
+// commandLine is the command line of the guest's kernel.
+func commandLine(config Config) string {
+	line := "console=ttyS0 panic=-1"
+	if config.Drivers {
+		line += " memhp_default_state=online_kernel" // memory that comes later is used at once, also for what cannot move again
+	}
+	return line
+}
+
 // initrd returns the guest's root file system: busybox, modules and initScript as a cpio archive.
-func initrd() ([]byte, error) {
+func initrd(config Config) ([]byte, error) {
 	busybox, err := cached("busybox for the guest", setup, "guest", "busybox")
 	if err != nil {
 		return nil, err
@@ -55,6 +67,19 @@ func initrd() ([]byte, error) {
 			dir = "bin"
 		}
 		a.add(dir+"/"+filepath.Base(file), 0o100755, 0, data)
+	}
+	if config.Drivers {
+		for i, name := range drivers {
+			driver, err := cached("the guest's virtio drivers", setup, "guest", "drivers", name)
+			if err != nil {
+				return nil, err
+			}
+			data, err := os.ReadFile(driver)
+			if err != nil {
+				return nil, err
+			}
+			a.add(fmt.Sprintf("modules/then-%d-%s", i, name), 0o100755, 0, data) // they are loaded in the order of their names
+		}
 	}
 	a.add("TRAILER!!!", 0, 0, nil)
 	return []byte(a.out.String()), nil

@@ -86,10 +86,10 @@ func Machine(t testing.TB, dir string, g arch.Guest, parts ...Part) *guest.Machi
 		case Data, Hole, Zeros:
 			e.Off = addr.InFile(file, end[file])
 			if x.Kind != Hole {
-				store(t, im.Files[file], end[file], x)
+				store(t, im.Files[file].(*os.File), end[file], x)
 			}
 			end[file] += int64(x.Size)
-			if err := im.Files[file].Truncate(end[file]); err != nil {
+			if err := im.Files[file].(*os.File).Truncate(end[file]); err != nil {
 				t.Fatal(err)
 			}
 			end[file] = (end[file] + 4095) &^ 4095

@@ -2,8 +2,8 @@ package kdump
 
 import (
 	"encoding/binary"
-	"os"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/dump"
 )
 
@@ -74,6 +74,6 @@ func (f *flat) HoleAt(off, n int64) error {
 func (f *flat) Seekable() bool { return true }
 
 // CopyAt is not what a compressed file needs.
-func (f *flat) CopyAt(int64, *os.File, int64, int64) (int64, error) {
+func (f *flat) CopyAt(int64, addr.Source, int64, int64) (int64, error) {
 	panic("kdump: nothing is copied")
 }

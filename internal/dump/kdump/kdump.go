@@ -39,6 +39,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/note"
 	"guestcore/internal/guest"
+	"guestcore/internal/guest/linux"
 )
 
 // Format is the [dump.Format] of kdump files with one way of compression.
@@ -75,7 +76,7 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := parseVMCoreInfo(note.Of(m, content, o).VMCoreInfo)
+	info := linux.ParseInfo(note.Of(m, content, o).VMCoreInfo)
 	size := blockSize(m.Arch, info)
 	content, remarks := dropROM(content)
 	pages, content := newPages(content, size)
@@ -105,7 +106,7 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 		},
 	}
 	j.head = l.encode(header{
-		arch: m.Arch, cpus: len(m.CPUs), flag: f.method.flag, info: info, physBase: physBase(m.Arch, info, content), notes: notes,
+		arch: m.Arch, cpus: len(m.CPUs), flag: f.method.flag, info: info, physBase: physBase(m, info, content), notes: notes,
 	})
 	return j, nil
 }

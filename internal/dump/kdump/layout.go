@@ -7,6 +7,7 @@ import (
 
 	"guestcore/internal/arch"
 	"guestcore/internal/dump/note"
+	"guestcore/internal/guest/linux"
 )
 
 // layout is where everything is in the file.
@@ -50,7 +51,7 @@ type header struct {
 	arch     arch.Guest
 	cpus     int
 	flag     uint32
-	info     vmcoreinfo
+	info     linux.Info
 	physBase uint64
 	notes    note.Notes
 }

@@ -37,8 +37,8 @@ func Of(m *guest.Machine, c *dump.Content, o dump.Options) Notes {
 	case err != nil:
 		n.Remarks = append(n.Remarks, fmt.Sprintf("the guest's VMCOREINFO is left out: %v", err))
 	case whole == nil:
-		n.Remarks = append(n.Remarks, "the guest left no VMCOREINFO: for a Linux guest crash may need --kaslr and -m phys_base, "+
-			"and drgn and makedumpfile may refuse the file")
+		n.Remarks = append(n.Remarks, "the file has no VMCOREINFO: for a Linux guest crash may need --kaslr and -m phys_base, "+
+			"and drgn and makedumpfile may refuse it")
 	default:
 		n.VMCoreInfo, n.VMCoreInfoAt = whole[desc.start:desc.end], len(n.Bytes)+desc.start
 	}
@@ -71,6 +71,9 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	}
 	if !c.Window.IsZero() {
 		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)
+	}
+	if c.Sealed != "" {
+		fmt.Fprintf(&b, "SEALED=%s\n", oneLine(c.Sealed))
 	}
 	for _, a := range c.Absent {
 		fmt.Fprintf(&b, "ABSENT=%#x-%#x %s\n", uint64(a.Addr), uint64(a.Addr)+a.Size, oneLine(a.Reason))

@@ -71,7 +71,7 @@ func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 	written := make([]arch.State, len(m.CPUs))
 	var example arch.State
 	for i, cpu := range m.CPUs {
-		if cpu.State != nil && (cpu.Trust == guest.Valid || cpu.Trust == guest.Stale && stale) {
+		if cpu.Usable(stale) {
 			written[i], example = cpu.State, cpu.State
 		}
 	}

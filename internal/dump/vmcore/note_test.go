@@ -60,7 +60,7 @@ func TestGuestNote(t *testing.T) {
 		want []elfNote
 		said string // in the remarks
 	}{
-		{"none", "X86_64", nil, []elfNote{ours}, "left no VMCOREINFO"},
+		{"none", "X86_64", nil, []elfNote{ours}, "the file has no VMCOREINFO"},
 		{"whole", "X86_64", whole, []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
 		{"big-endian", "s390", note.Append(nil, be, "VMCOREINFO", 0, []byte(text)), []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
 		{"without its padding", "X86_64", whole[:24+len(text)], []elfNote{{"VMCOREINFO", 0, text}, ours}, ""},
@@ -154,6 +154,16 @@ ABSENT=0x21000-0x22000 is doubtful
 	}
 	if !strings.Contains(s.String(), "absent: 0x10800-0x12000 is not in the source") {
 		t.Errorf("the summary does not tell:\n%v", s)
+	}
+}
+
+// Memory that is not what the guest sees is labelled in the file too.
+func TestSealedLabel(t *testing.T) {
+	m := dumptest.Machine(t, t.TempDir(), guestArch(t, "X86_64"), dumptest.Part{Addr: 0, Size: 0x1000})
+	m.Sealed = "it is ciphertext"
+	path, _ := write(t, m, dump.Options{Partial: true})
+	if diff := cmp.Diff([]elfNote{{Name: "GUESTCORE", Desc: "CREATOR=guestcore\nSEALED=it is ciphertext\n"}}, readNotes(t, path)); diff != "" {
+		t.Error(diff)
 	}
 }
 

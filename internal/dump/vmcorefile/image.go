@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 
 	"guestcore/internal/addr"
@@ -51,7 +50,7 @@ func (f *File) Image() (*Image, error) {
 	}
 	im := &Image{Image: guest.Image{Map: &extent.Map[addr.GPA, addr.FileOff]{}}}
 	if f.own != nil {
-		im.Files = []*os.File{f.own}
+		im.Files = []addr.Source{f.own}
 	}
 	var pieces []piece
 	inFile := im.flatten(held)

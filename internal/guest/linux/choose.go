@@ -45,8 +45,8 @@ func choose(m *guest.Machine, all []*candidate) *candidate {
 	}
 	for _, c := range all {
 		if c != chosen && len(c.seen) > 0 {
-			m.Warnings = append(m.Warnings, fmt.Sprintf("%s run another kernel, %s: its VMCOREINFO, %v, is left out; a dump can have one only, and %s run %s",
-				cpuList(c.cpus()), c.info.Release(), c.note, cpuList(chosen.cpus()), chosen.info.Release()))
+			m.Warnings = append(m.Warnings, fmt.Sprintf("another kernel, %s, runs on %s: its VMCOREINFO, %v, is left out, as a dump can have one only and %s runs on %s",
+				c.info.Release(), cpuList(c.cpus()), c.note, chosen.info.Release(), cpuList(chosen.cpus())))
 		}
 	}
 	chosen.use(m)
@@ -92,7 +92,10 @@ func unconfirmed(m *guest.Machine, all []*candidate) *candidate {
 
 // use makes the note the machine's.
 func (c *candidate) use(m *guest.Machine) {
-	if !c.handed && m.VMCoreInfo != nil {
+	if c.handed {
+		return
+	}
+	if m.VMCoreInfo != nil {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("the VMCOREINFO in the vmcoreinfo device is not of the kernel that the vCPUs run, and left out for %v", c.note))
 	}
 	m.VMCoreInfo = c.raw

@@ -65,6 +65,9 @@ func scan(ctx context.Context, im *guest.Image, p Progress) ([]addr.GPA, error) 
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	slices.SortFunc(s.found, func(a, b addr.GPA) int { return cmp.Compare(a, b) })
 	return s.found, nil
 }

@@ -11,7 +11,6 @@ package mapping
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"guestcore/internal/addr"
@@ -24,13 +23,17 @@ import (
 // processor has paging on, or the architecture is not x86 (QEMU 11.1).
 // Pages that lie outside of memory are left out, since a processor reads
 // devices there; memory that a dump has not is in it.
-// The warnings are sentences for the user.
-func Of(ctx context.Context, m *guest.Machine) (list []Mapping, warnings []string, err error) {
+// With stale, registers that are known to be old are used too. The warnings
+// are sentences for the user.
+func Of(ctx context.Context, m *guest.Machine, stale bool) (list []Mapping, warnings []string, err error) {
+	if m.Sealed != "" {
+		return nil, nil, fmt.Errorf("page tables cannot be read: %s", m.Sealed)
+	}
 	w := walk{machine: m, tables: tables{image: m.Image}}
 	known := 0
 	for _, cpu := range m.CPUs {
-		if cpu.State == nil {
-			warnings = append(warnings, fmt.Sprintf("what vCPU %d has mapped is left out: its registers are %v", cpu.Index, cpu.Trust))
+		if !cpu.Usable(stale) {
+			warnings = append(warnings, fmt.Sprintf("what vCPU %d has mapped is left out: its registers are %s", cpu.Index, cpu.Label()))
 			continue
 		}
 		known++
@@ -43,8 +46,7 @@ func Of(ctx context.Context, m *guest.Machine) (list []Mapping, warnings []strin
 		}
 	}
 	if known == 0 {
-		return nil, nil, errors.New("paging needs the registers of the vCPUs, and those of none could be read: leave it out, " +
-			"crash and drgn find the page tables by themselves")
+		return nil, nil, noRegisters(m)
 	}
 	if w.tables.lost > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d page tables are not in the source, the first at %#x: what they map has no virtual address in the file",
@@ -54,6 +56,15 @@ func Of(ctx context.Context, m *guest.Machine) (list []Mapping, warnings []strin
 		return nil, warnings, nil
 	}
 	return w.list.sorted(), warnings, nil
+}
+
+// noRegisters says why there is nothing to find page tables with.
+func noRegisters(m *guest.Machine) error {
+	const otherwise = "leave paging out, crash and drgn find the page tables by themselves"
+	if m.HasRegisters(true) {
+		return fmt.Errorf("paging needs the registers of the vCPUs, and those are stale: use them with --stale-registers, or %s", otherwise)
+	}
+	return fmt.Errorf("paging needs the registers of the vCPUs, and those of none could be read: %s", otherwise)
 }
 
 // walk goes through the page tables of all processors.

@@ -167,7 +167,7 @@ func (p *Process) Files() []inferior.FileMapping { return p.notes.files }
 func (p *Process) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return p.mappings }
 
 // Backing is the core file alone.
-func (p *Process) Backing() []*os.File { return []*os.File{p.file} }
+func (p *Process) Backing() []addr.Source { return []addr.Source{p.file} }
 
 // Regions lists the segments of the core.
 func (p *Process) Regions() []inferior.Region { return p.regions }

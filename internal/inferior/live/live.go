@@ -26,6 +26,7 @@ import (
 	"guestcore/internal/addr"
 	"guestcore/internal/extent"
 	"guestcore/internal/inferior"
+	"guestcore/internal/inferior/procmaps"
 )
 
 // Process is a process on this machine. It may be read by several goroutines.
@@ -37,7 +38,7 @@ type Process struct {
 	log  *slog.Logger
 
 	mem      *os.File // /proc/PID/mem, whose offsets are addresses
-	maps     []mapping
+	maps     procmaps.Maps
 	files    []*os.File // mem, and those of shared mappings
 	mappings *extent.Map[addr.HVA, addr.FileOff]
 	threads  []inferior.Thread
@@ -207,10 +208,10 @@ func (p *Process) ReadAt(b []byte, off int64) (int, error) {
 	}
 	// The kernel stops at the first page that is not there.
 	fault := &inferior.FaultError{Addr: addr.HVA(off) + addr.HVA(n)}
-	if m, ok := p.mappingAt(fault.Addr); ok {
+	if m, ok := p.maps.At(fault.Addr); ok {
 		fault.Reason = fmt.Sprintf("the kernel does not give it (%v)", err)
-		if m.path != "" {
-			fault.Reason += ", it is mapped from " + m.path
+		if m.Path != "" {
+			fault.Reason += ", it is mapped from " + m.Path
 		}
 	}
 	if errors.Is(err, io.EOF) && !p.alive() {

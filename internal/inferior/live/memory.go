@@ -3,7 +3,6 @@ package live
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"guestcore/internal/addr"
 	"guestcore/internal/extent"
+	"guestcore/internal/inferior/procmaps"
 )
 
 // Mappings says where memory is to be read: at its own address in
@@ -19,7 +19,13 @@ import (
 func (p *Process) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return p.mappings }
 
 // Backing are the files that Mappings numbers.
-func (p *Process) Backing() []*os.File { return p.files }
+func (p *Process) Backing() []addr.Source {
+	out := make([]addr.Source, len(p.files))
+	for i, f := range p.files {
+		out[i] = f
+	}
+	return out
+}
 
 func (p *Process) mapMemory() error {
 	for _, f := range p.files[1:] { // those of an earlier look
@@ -35,13 +41,13 @@ func (p *Process) mapMemory() error {
 	}
 	shared := map[fileID]int{}
 	for _, m := range p.maps {
-		if int64(m.start) < 0 { // vsyscall
+		if int64(m.Start) < 0 { // vsyscall
 			continue
 		}
-		e := hostExtent{Addr: m.start, Size: uint64(m.end - m.start), Off: addr.InFile(0, int64(m.start))}
+		e := hostExtent{Addr: m.Start, Size: uint64(m.End - m.Start), Off: addr.InFile(0, int64(m.Start))}
 		if number, ok := p.sharedFile(m, shared); ok {
-			e.Off = addr.InFile(number, int64(m.offset))
-		} else if !m.isFile() && !m.shared && pages != nil {
+			e.Off = addr.InFile(number, int64(m.Offset))
+		} else if !m.IsFile() && !m.Shared && pages != nil {
 			if err := p.insertTouched(m, pages); err != nil {
 				return err
 			}
@@ -61,16 +67,16 @@ type fileID struct {
 	inode uint64
 }
 
-// sharedFile opens the file behind a shared mapping, so that the kernel can
+// sharedFile opens the file behind a shared procmaps.Mapping, so that the kernel can
 // copy out of it and knows its holes. It is number in files. The mapping of a
 // device, and a file that cannot be opened, are read as memory.
-func (p *Process) sharedFile(m mapping, known map[fileID]int) (number int, ok bool) {
-	if !m.shared || !m.isFile() {
+func (p *Process) sharedFile(m procmaps.Mapping, known map[fileID]int) (number int, ok bool) {
+	if !m.Shared || !m.IsFile() {
 		return 0, false
 	}
 	f, err := p.openShared(m)
 	if err != nil {
-		p.log.Debug("the file of a shared mapping is read as memory", "path", m.path, "reason", err)
+		p.log.Debug("the file of a shared mapping is read as memory", "path", m.Path, "reason", err)
 		return 0, false
 	}
 	id, size, err := identify(f)
@@ -78,7 +84,7 @@ func (p *Process) sharedFile(m mapping, known map[fileID]int) (number int, ok bo
 		f.Close()
 		return number, true
 	}
-	if err != nil || uint64(size) < m.offset+uint64(m.end-m.start) {
+	if err != nil || uint64(size) < m.Offset+uint64(m.End-m.Start) {
 		f.Close()
 		return 0, false
 	}
@@ -89,13 +95,13 @@ func (p *Process) sharedFile(m mapping, known map[fileID]int) (number int, ok bo
 
 // openShared opens the file of a mapping: as the mapping itself, which needs
 // privileges, as one of the process's open files, or by its name.
-func (p *Process) openShared(m mapping) (*os.File, error) {
-	names := []string{filepath.Join(p.dir, "map_files", fmt.Sprintf("%x-%x", uint64(m.start), uint64(m.end)))}
+func (p *Process) openShared(m procmaps.Mapping) (*os.File, error) {
+	names := []string{filepath.Join(p.dir, "map_files", fmt.Sprintf("%x-%x", uint64(m.Start), uint64(m.End)))}
 	fds, _ := os.ReadDir(filepath.Join(p.dir, "fd"))
 	for _, fd := range fds {
 		names = append(names, filepath.Join(p.dir, "fd", fd.Name()))
 	}
-	names = append(names, filepath.Join(p.dir, "root", m.path))
+	names = append(names, filepath.Join(p.dir, "root", m.Path))
 	var first error
 	for _, name := range names {
 		st, err := os.Stat(name)
@@ -103,7 +109,7 @@ func (p *Process) openShared(m mapping) (*os.File, error) {
 			continue
 		}
 		sys := st.Sys().(*syscall.Stat_t)
-		if sys.Ino != m.inode || !sameDevice(m.dev, sys.Dev) {
+		if sys.Ino != m.Inode || !sameDevice(m.Dev, sys.Dev) {
 			continue
 		}
 		f, err := os.Open(name)
@@ -152,7 +158,7 @@ const leastHole = 16
 // insertTouched maps anonymous memory: pages that are neither in memory nor in
 // swap were never written and are zero. To read those would have the kernel
 // make tables for them.
-func (p *Process) insertTouched(m mapping, pages *os.File) error {
+func (p *Process) insertTouched(m procmaps.Mapping, pages *os.File) error {
 	size := addr.HVA(p.host.PageSize)
 	insert := func(kind extent.Kind, start, end addr.HVA) error {
 		if start == end {
@@ -161,13 +167,13 @@ func (p *Process) insertTouched(m mapping, pages *os.File) error {
 		return p.mappings.Insert(hostExtent{Addr: start, Size: uint64(end - start), Off: addr.InFile(0, int64(start)), Kind: kind})
 	}
 	buf := make([]byte, 64<<10)
-	data, hole := m.start, m.start // what is not inserted yet: data, then a hole from there on
-	for at := m.start; at < m.end; {
-		b := buf[:min(uint64(len(buf)), uint64(m.end-at)/p.host.PageSize*8)]
+	data, hole := m.Start, m.Start // what is not inserted yet: data, then a hole from there on
+	for at := m.Start; at < m.End; {
+		b := buf[:min(uint64(len(buf)), uint64(m.End-at)/p.host.PageSize*8)]
 		n, err := pages.ReadAt(b, int64(at/size)*8)
 		if n < 8 {
 			p.log.Debug("pagemap ends early", "address", strconv.FormatUint(uint64(at), 16), "reason", err)
-			return insert(extent.Data, data, m.end)
+			return insert(extent.Data, data, m.End)
 		}
 		for ; n >= 8; n, b = n-8, b[8:] {
 			if binary.NativeEndian.Uint64(b)&(pagePresent|pageSwapped) != 0 {
@@ -188,10 +194,10 @@ func (p *Process) insertTouched(m mapping, pages *os.File) error {
 	if err := insert(extent.Data, data, hole); err != nil {
 		return err
 	}
-	return insert(extent.Zero, hole, m.end)
+	return insert(extent.Zero, hole, m.End)
 }
 
-// OpenMapped opens the file of a mapping, see [inferior.Opener]: through the
+// OpenMapped opens the file of a procmaps.Mapping, see [inferior.Opener]: through the
 // process's own view of the file system, if it is the same file still.
 func (p *Process) OpenMapped(path string) (*os.File, error) {
 	p.mu.Lock()
@@ -200,7 +206,7 @@ func (p *Process) OpenMapped(path string) (*os.File, error) {
 		return f, nil
 	}
 	for _, m := range p.maps {
-		if m.path != path || !m.isFile() {
+		if m.Path != path || !m.IsFile() {
 			continue
 		}
 		f, err := p.openShared(m)
@@ -211,29 +217,4 @@ func (p *Process) OpenMapped(path string) (*os.File, error) {
 		return f, nil
 	}
 	return nil, fmt.Errorf("%s is not mapped: %w", path, os.ErrNotExist)
-}
-
-// Held reads a mapped file, by its path in Files and by file offset, as far as
-// the process has it in memory.
-func (p *Process) Held(path string) io.ReaderAt { return held{p, path} }
-
-type held struct {
-	p    *Process
-	path string
-}
-
-func (h held) ReadAt(b []byte, off int64) (int, error) {
-	for _, m := range h.p.maps {
-		size := uint64(m.end - m.start)
-		if m.path != h.path || uint64(off) < m.offset || uint64(off)-m.offset >= size {
-			continue
-		}
-		at := uint64(off) - m.offset
-		n, err := h.p.ReadAt(b[:min(uint64(len(b)), size-at)], int64(m.start)+int64(at))
-		if err == nil && n < len(b) {
-			err = io.EOF
-		}
-		return n, err
-	}
-	return 0, io.EOF
 }

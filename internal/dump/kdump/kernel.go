@@ -3,25 +3,12 @@ package kdump
 import (
 	"debug/elf"
 	"strconv"
-	"strings"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
+	"guestcore/internal/guest"
+	"guestcore/internal/guest/linux"
 )
-
-// vmcoreinfo is what a Linux kernel says of itself, KEY=value lines
-// (kernel/vmcore_info.c).
-type vmcoreinfo map[string]string
-
-func parseVMCoreInfo(text []byte) vmcoreinfo {
-	info := vmcoreinfo{}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(strings.TrimRight(line, "\n\x00"), "="); ok {
-			info[key] = value
-		}
-	}
-	return info
-}
 
 // Blocks that are believed, bytes: pages of 4 KiB to 64 KiB are what kernels
 // have.
@@ -33,7 +20,7 @@ const (
 // blockSize is the size of a page of the guest's kernel, in bytes, as the
 // kernel says it. Without that it is what QEMU takes: the largest a kernel of
 // the architecture may have, as smaller pages fill larger blocks.
-func blockSize(g arch.Guest, info vmcoreinfo) int64 {
+func blockSize(g arch.Guest, info linux.Info) int64 {
 	n, err := strconv.ParseInt(info["PAGESIZE"], 10, 64)
 	if err == nil && n >= minBlock && n <= maxBlock && n&(n-1) == 0 {
 		return n
@@ -46,20 +33,19 @@ func blockSize(g arch.Guest, info vmcoreinfo) int64 {
 }
 
 // physBase is the guest-physical address of the kernel's first byte, for
-// architectures whose readers ask for it: on x86-64 as the kernel says it, in
-// decimal and possibly negative; on Arm the beginning of RAM.
-func physBase(g arch.Guest, info vmcoreinfo, c *dump.Content) uint64 {
-	switch g.Machine {
+// architectures whose readers ask for it: on x86-64 as page tables have it or
+// the kernel says it, possibly negative; on Arm the beginning of RAM.
+func physBase(m *guest.Machine, info linux.Info, c *dump.Content) uint64 {
+	switch m.Arch.Machine {
 	case elf.EM_X86_64:
-		n, err := strconv.ParseInt(info["NUMBER(phys_base)"], 10, 64)
-		if err != nil {
-			return 0
+		if m.Kernel != nil && m.Kernel.PhysBase != nil {
+			return uint64(*m.Kernel.PhysBase)
 		}
+		n, _ := info.Number("phys_base")
 		return uint64(n)
 	case elf.EM_AARCH64, elf.EM_ARM:
-		n, err := strconv.ParseUint(strings.TrimPrefix(info["NUMBER(PHYS_OFFSET)"], "0x"), 16, 64)
-		if err == nil && g.Machine == elf.EM_AARCH64 {
-			return n
+		if n, ok := info.Number("PHYS_OFFSET"); ok && m.Arch.Machine == elf.EM_AARCH64 {
+			return uint64(n)
 		}
 		for _, r := range c.Ranges {
 			if !r.ROM {
@@ -80,9 +66,9 @@ var machines = map[string]string{
 // utsname is what uname -a says: system, node, release, version, machine and
 // domain. A kernel that left a VMCOREINFO is Linux and gives its release; the
 // version has to be some text for readers to go on.
-func utsname(g arch.Guest, info vmcoreinfo) [6]string {
+func utsname(g arch.Guest, info linux.Info) [6]string {
 	u := [6]string{4: machines[g.Name]}
-	if release := info["OSRELEASE"]; release != "" {
+	if release := info.Release(); release != "" {
 		u[0], u[1], u[2], u[3], u[5] = "Linux", "(none)", release, "unknown", "(none)"
 	}
 	return u

@@ -1,0 +1,216 @@
+package qemu
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"maps"
+	"slices"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/ctype"
+)
+
+// QEMU has static tables of Arm's system registers, struct ARMCPRegInfo
+// (target/arm/cpregs.h): the name first, and somewhere behind it the register's
+// place in CPUARMState. VMState tells nothing of these members; it tells of
+// ELR_EL1, SP_EL0 and SP_EL1, by which it is found how far behind the name.
+
+// armRegister is a system register and the member it is kept in.
+type armRegister struct {
+	name  string
+	path  string
+	index int // in an array by exception level, -1 if the member is none
+	// banked: the place is the second of the two that follow the usual one, that
+	// of AArch32's non-secure state.
+	banked bool
+}
+
+var armRegisters = []armRegister{
+	{"SCTLR_EL2", "cp15.sctlr_el", 2, false}, {"SCTLR_EL3", "cp15.sctlr_el", 3, false},
+	{"TTBR0_EL2", "cp15.ttbr0_el", 2, false}, {"TTBR0_EL3", "cp15.ttbr0_el", 3, false}, {"TTBR0_EL1", "cp15.ttbr0_el", 1, true},
+	{"TTBR1_EL1", "cp15.ttbr1_el", 1, true}, {"TTBR1_EL2", "cp15.ttbr1_el", 2, false},
+	{"TCR_EL1", armTCR, 1, false}, {"TCR_EL2", armTCR, 2, false}, {"TCR_EL3", armTCR, 3, false},
+	{"HCR_EL2", "cp15.hcr_el2", -1, false}, {"SCR_EL3", "cp15.scr_el3", -1, false}, {"DAIF", "daif", -1, false},
+	{"ZCR_EL1", "vfp.zcr_el", 1, false}, {"ZCR_EL2", "vfp.zcr_el", 2, false}, {"ZCR_EL3", "vfp.zcr_el", 3, false},
+	{"SMCR_EL1", "vfp.smcr_el", 1, false}, {"SMCR_EL2", "vfp.smcr_el", 2, false}, {"SMCR_EL3", "vfp.smcr_el", 3, false},
+	{"SVCR", "svcr", -1, false},
+}
+
+// armTCR has elements of 16 bytes up to 7.0, and of 8 since.
+const armTCR = "cp15.tcr_el"
+
+// armAnchors are the registers whose members VMState tells.
+var armAnchors = []armRegister{{"ELR_EL1", "elr_el", 1, false}, {"SP_EL0", "sp_el", 0, false}, {"SP_EL1", "sp_el", 1, false}}
+
+// maxRegInfo bounds sizeof ARMCPRegInfo, bytes; it had 136 to 216.
+const maxRegInfo = 256
+
+// armSystemRegisters finds the members of CPUARMState that system registers
+// are kept in. known are those that VMState tells.
+func (vm *VM) armSystemRegisters(known map[string]ctype.Place) (map[string]ctype.Place, error) {
+	names := map[string]bool{}
+	for _, r := range slices.Concat(armRegisters, armAnchors) {
+		names[r.name] = true
+	}
+	infos := vm.armRegInfos(names)
+	at, err := armFieldOffset(infos, known)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]ctype.Place{}
+	for path, registers := range armByMember() {
+		p, ok := armMember(registers, infos, at)
+		if ok {
+			out[path] = p
+		}
+		if ok && p.Size == 16 {
+			out[armTCR+"[].raw_tcr"] = ctype.Place{Offset: p.Offset, Size: 8}
+		}
+	}
+	return out, nil
+}
+
+func armByMember() map[string][]armRegister {
+	out := map[string][]armRegister{}
+	for _, r := range armRegisters {
+		out[r.path] = append(out[r.path], r)
+	}
+	return out
+}
+
+// armRegInfos reads what begins with a pointer to one of the names, in words.
+func (vm *VM) armRegInfos(names map[string]bool) map[string][][]uint64 {
+	if vm.src.Exe == nil {
+		return nil
+	}
+	pointers := map[uint64]string{}
+	for name := range names {
+		for _, a := range vm.exeStrings(name) {
+			pointers[uint64(a)] = name
+		}
+	}
+	out := map[string][][]uint64{}
+	for _, s := range vm.src.Exe.Segments() {
+		if s.Type != elf.PT_LOAD || s.Flags&elf.PF_W == 0 {
+			continue
+		}
+		data := make([]byte, s.Filesz)
+		n, _ := vm.space.Mem.ReadAt(data, int64(vm.src.Bias+addr.HVA(s.Vaddr)))
+		for i := 0; i+maxRegInfo <= n; i += 8 {
+			name, ok := pointers[vm.space.Word(data[i:])]
+			if !ok {
+				continue
+			}
+			words := make([]uint64, maxRegInfo/8)
+			for k := range words {
+				words[k] = vm.space.Word(data[i+8*k:])
+			}
+			out[name] = append(out[name], words)
+		}
+	}
+	return out
+}
+
+// exeStrings are the addresses in the process of a string in the executable's
+// read-only data. Linkers let a string be the end of another one.
+func (vm *VM) exeStrings(s string) []addr.HVA {
+	var out []addr.HVA
+	for _, seg := range vm.src.Exe.Segments() {
+		if seg.Type != elf.PT_LOAD || seg.Flags&(elf.PF_W|elf.PF_X) != 0 {
+			continue
+		}
+		text := vm.readOnly(seg.Vaddr, seg.Filesz)
+		needle := append([]byte(s), 0)
+		for at := 0; ; at++ {
+			i := bytes.Index(text[at:], needle)
+			if i < 0 {
+				break
+			}
+			at += i
+			out = append(out, vm.src.Bias+addr.HVA(seg.Vaddr)+addr.HVA(at))
+		}
+	}
+	return out
+}
+
+// readOnly is read-only data of the executable; it is read once.
+func (vm *VM) readOnly(vaddr, size uint64) []byte {
+	if vm.rodata == nil {
+		vm.rodata = map[uint64][]byte{}
+	}
+	if _, ok := vm.rodata[vaddr]; !ok {
+		p := make([]byte, min(size, maxData))
+		n, _ := vm.src.Exe.ReadVaddr(p, vaddr)
+		vm.rodata[vaddr] = p[:n]
+	}
+	return vm.rodata[vaddr]
+}
+
+// armFieldOffset finds in which word behind the name the place is.
+func armFieldOffset(infos map[string][][]uint64, known map[string]ctype.Place) (word int, err error) {
+	fits := map[int]int{}
+	for _, a := range armAnchors {
+		place, ok := known[a.path]
+		if !ok {
+			return 0, fmt.Errorf("VMState does not tell of %s", a.path)
+		}
+		words := map[int]bool{}
+		for _, info := range infos[a.name] {
+			for k, v := range info {
+				if k > 0 && v == place.Offset+uint64(a.index)*place.Size {
+					words[k] = true
+				}
+			}
+		}
+		for k := range words {
+			fits[k]++
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(fits)) {
+		if fits[k] == len(armAnchors) {
+			return k, nil
+		}
+	}
+	return 0, fmt.Errorf("no table of Arm's system registers has those that VMState tells of")
+}
+
+// armMember is the member that registers are kept in, if all that is found
+// agrees.
+func armMember(registers []armRegister, infos map[string][][]uint64, word int) (ctype.Place, bool) {
+	places := map[int]uint64{} // by index
+	for _, r := range registers {
+		at := word
+		if r.banked {
+			at += 2
+		}
+		for _, info := range infos[r.name] {
+			v := info[at]
+			if v == 0 || v%8 != 0 || v > maxCPUSize { // a constant register has no place
+				continue
+			}
+			if have, ok := places[r.index]; ok && have != v {
+				return ctype.Place{}, false
+			}
+			places[r.index] = v
+		}
+	}
+	if at, ok := places[-1]; ok {
+		return ctype.Place{Offset: at, Size: 8}, true
+	}
+	indices := slices.Sorted(maps.Keys(places))
+	if len(indices) == 0 || len(indices) == 1 && registers[0].path == armTCR {
+		return ctype.Place{}, false
+	}
+	p := ctype.Place{Size: 8, Count: 4}
+	if last := indices[len(indices)-1]; last > indices[0] {
+		p.Size = (places[last] - places[indices[0]]) / uint64(last-indices[0])
+	}
+	p.Offset = places[indices[0]] - uint64(indices[0])*p.Size
+	for i, at := range places {
+		if p.Offset+uint64(i)*p.Size != at {
+			return ctype.Place{}, false
+		}
+	}
+	return p, p.Size == 8 || p.Size == 16 && registers[0].path == armTCR
+}
