@@ -54,22 +54,33 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// check dumps the core of a fixture and returns what is wrong with the dump.
-func check(t *testing.T, c cell, fixture *rig.Fixture) []error {
-	out := filepath.Join(t.TempDir(), "vmcore")
-	args := []string{"dump"} // with no architecture: guestcore finds it out, as QEMU did
-	if fixture.QEMU.Root != "" {
-		args = append(args, "--sysroot", fixture.QEMU.Root)
+// check dumps the core of a fixture and returns what is wrong with the dump. Without an architecture guestcore finds it out, as
+// QEMU did.
+func check(t *testing.T, c cell, fixture *rig.Fixture, architecture ...string) []error {
+	ours, err := dump(t, fixture, architecture...)
+	if err != nil {
+		return []error{err}
 	}
-	result := testkit.Guestcore(t, append(args, fixture.Core, out)...)
-	if result.Status != 0 {
-		return []error{fmt.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)}
-	}
-	ours := testkit.Open(t, out)
 	if len(fixture.Config.Saved) > 0 {
 		return compareSaved(t, fixture, ours)
 	}
 	return compareDumps(c, ours, testkit.Open(t, fixture.QMPDump))
+}
+
+// dump is guestcore's dump of the core of a fixture.
+func dump(t *testing.T, fixture *rig.Fixture, architecture ...string) (*vmcore.File, error) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "vmcore")
+	args := []string{"dump"}
+	if fixture.QEMU.Root != "" {
+		args = append(args, "--sysroot", fixture.QEMU.Root)
+	}
+	args = append(args, fixture.Core, out)
+	result := testkit.Guestcore(t, append(args, architecture...)...)
+	if result.Status != 0 {
+		return nil, fmt.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
+	}
+	return testkit.Open(t, out), nil
 }
 
 // compareDumps returns in what our dump differs from QEMU's own, where no reason is known.

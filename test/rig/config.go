@@ -33,6 +33,9 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
+	Running bool
+
 	// HugePages is how many huge pages of 2 MiB QEMU needs.
 	HugePages int
 
