@@ -33,6 +33,8 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
+	Running bool
 	// Drivers has the guest load the drivers of virtio-mem.
 	Drivers bool
 

@@ -118,6 +118,9 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Paging || config.NoVMCoreInfo {
 		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
 	}
+	if config.Running {
+		all = fmt.Append(all, " running")
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}

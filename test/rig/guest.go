@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a busy machine may need much more
+const (
+	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
+)
 
 // Names of what a guest leaves in its folder.
 const (
@@ -122,8 +125,10 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := g.plug(ctx, config); err != nil {
 		return err
 	}
-	if _, err := g.qmp.call("stop", nil); err != nil {
-		return err
+	if !config.Running {
+		if _, err := g.qmp.call("stop", nil); err != nil {
+			return err
+		}
 	}
 	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
 	if config.Paging {
@@ -140,6 +145,9 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	}
 	if err := g.dumps(ctx, config); err != nil {
 		return err
+	}
+	if config.Running {
+		time.Sleep(settle)
 	}
 	return abort(g.cmd)
 }
