@@ -41,7 +41,7 @@ func newFake(t *testing.T, archName string, base uint64) *fake {
 	}
 	im := &guest.Image{
 		Ranges: []guest.Range{{Addr: addr.GPA(base), Size: ramSize}},
-		Map:    &extent.Map[addr.GPA, addr.FileOff]{}, Files: []*os.File{file},
+		Map:    &extent.Map[addr.GPA, addr.FileOff]{}, Files: []addr.Source{file},
 	}
 	if err := im.Map.Insert(extent.Extent[addr.GPA, addr.FileOff]{Addr: addr.GPA(base), Size: ramSize}); err != nil {
 		t.Fatal(err)
