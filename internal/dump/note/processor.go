@@ -78,7 +78,7 @@ func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 			written[i], example = cpu.State, cpu.State
 		}
 	}
-	remarks = remarksOn(m.CPUs, written)
+	remarks = append(remarksOn(m.CPUs, written), x86Remarks(m, written)...)
 	if example == nil {
 		return nil, remarks
 	}

@@ -144,6 +144,14 @@ func TestX86Notes(t *testing.T) {
 	cpu := guest.CPU{Index: 4, State: numbered(), Trust: guest.Valid}
 	wide := parse(t, Of(machine(t, "X86_64", cpu), &dump.Content{}, dump.Options{}).Bytes, binary.LittleEndian)
 	narrow := parse(t, Of(machine(t, "386", cpu), &dump.Content{}, dump.Options{}).Bytes, binary.LittleEndian)
+	long := numbered()
+	long.EFER = arch.EFERLMA
+	for name, want := range map[string]bool{"386": true, "X86_64": false} {
+		n := Of(machine(t, name, guest.CPU{Index: 4, State: long, Trust: guest.Valid}), &dump.Content{}, dump.Options{})
+		if got := strings.Contains(strings.Join(n.Remarks, "\n"), "CPU 4 is in long mode"); got != want {
+			t.Errorf("%s: remarks %q", name, n.Remarks)
+		}
+	}
 	if len(narrow[0].Desc) != 144 || narrow[1].Name != "QEMU" || !bytes.Equal(narrow[1].Desc, wide[1].Desc) {
 		t.Errorf("notes of a 386: %s", headings(narrow))
 	}
