@@ -170,6 +170,10 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return nil, err
 	}
 	m.last = newDumping(r, job)
+	m.last.cpus = []CPU{}
+	for _, c := range machine.CPUs {
+		m.last.cpus = append(m.last.cpus, newCPU(c))
+	}
 	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, notes
 	file := m.last.request.File
 	if r.To != nil {
