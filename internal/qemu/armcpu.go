@@ -46,15 +46,19 @@ func readARM(vm *VM, env *cvalue.Object) (arch.State, error) {
 }
 
 // hasAArch64 reports whether the processor has AArch64: by its QOM type or,
-// as those types went in 10.1, by its features. That of AArch64 had number 27
-// since 5.0 and lost two before it when XScale went in 11.0; then V6 got the
-// number 1, which XScale had.
+// as those types went in 10.1, by its property of that name, or by its
+// features. That of AArch64 had number 27 since 5.0 and lost two before it when
+// XScale went in 11.0; then V6 got the number 1, which XScale had.
 func (c armCPU) hasAArch64(vm *VM) bool {
 	if _, ok := vm.isA(c.cpu.Addr, "aarch64-cpu"); ok {
 		return true
 	}
 	if !c.cpu.Has("sve_vq.map") { // before 7.1
 		return false
+	}
+	if properties, err := vm.properties(c.cpu.Addr); err == nil {
+		_, ok := properties["aarch64"]
+		return ok
 	}
 	features := c.env.Uint64("features")
 	if features>>1&1 != 0 {

@@ -214,3 +214,31 @@ func armMember(registers []armRegister, infos map[string][][]uint64, word int) (
 	}
 	return p, p.Size == 8 || p.Size == 16 && registers[0].path == armTCR
 }
+
+// armPropertyMembers are the members of ARMCPU that properties stand for.
+var armPropertyMembers = map[string]struct {
+	path string
+	size uint64
+}{
+	"has_el2": {"has_el2", 1}, "has_el3": {"has_el3", 1}, "vfp": {"has_vfp", 1}, "neon": {"has_neon", 1},
+	"sve128": {"sve_vq.map", 4}, "sme128": {"sme_vq.map", 4}, // since 7.1; before, the properties stood for no member
+}
+
+// armProperties are the members of an ARMCPU that its properties tell. A
+// processor without a feature has no property of it.
+func (vm *VM) armProperties(c vcpu, size uint64) map[string]ctype.Place {
+	properties, err := vm.properties(c.Addr)
+	if err != nil {
+		vm.src.Log.Debug("properties of a vCPU not used", "reason", err)
+		return nil
+	}
+	out := map[string]ctype.Place{}
+	for name, m := range armPropertyMembers {
+		if p, ok := properties[name]; ok {
+			if off, ok := vm.memberOf(c.Addr, size, name, p); ok {
+				out[m.path] = ctype.Place{Offset: off, Size: m.size}
+			}
+		}
+	}
+	return out
+}

@@ -45,6 +45,7 @@ func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
 	}
 	if t.suffix == "-arm-cpu" {
 		f.more = vm.armSystemRegisters
+		maps.Copy(f.members, vm.armProperties(c, f.whole))
 	}
 	var from []string
 	for _, name := range []string{t.vmstate, symVMStateCommon} {
@@ -154,6 +155,9 @@ func (f *cpuFacts) registers(releases []cpuRelease) (ctype.Record, error) {
 				out.Members[m.path] = places[i]
 			}
 		}
+	}
+	if p, ok := out.Members["vfp.fp_status"]; ok && p.Count > 0 { // a float_status begins with its flags since 7.0
+		out.Members["vfp.fp_status[].float_exception_flags"] = ctype.Place{Offset: p.Offset, Size: 2}
 	}
 	best, breaks := f.closest(releases, out.Members)
 	switch {

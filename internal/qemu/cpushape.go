@@ -55,6 +55,11 @@ var armRuns = [][]run{
 		{{"vfp.pregs", 32, 17}, {"", 32, 0}, {"vfp.xregs", 4, 16}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}},
 		{{"vfp.pregs", 32, 17}, {"vfp.xregs", 4, 16}, {"vfp.vec_len", 4, 0}, {"vfp.vec_stride", 4, 0}},
 	},
+	{ // the float_status are an array since 10.0, of ten since 10.1
+		{{"vfp.xregs", 4, 16}, {"vfp.fp_status", 8, 10}, {"vfp.zcr_el", 8, 4}, {"vfp.smcr_el", 8, 4}},
+		{{"vfp.xregs", 4, 16}, {"vfp.fp_status", 18, 10}, {"", 4, 0}, {"vfp.zcr_el", 8, 4}, {"vfp.smcr_el", 8, 4}},
+		{{"vfp.xregs", 4, 16}, {"", 32, 0}, {"vfp.fp_status", 18, 8}, {"vfp.zcr_el", 8, 4}, {"vfp.smcr_el", 8, 4}},
+	},
 }
 
 // s390Runs are the runs of CPUS390XState (target/s390x/cpu.h). What is between

@@ -33,6 +33,9 @@ func TestRuns(t *testing.T) {
 				continue
 			}
 			for _, forms := range target.runs {
+				if _, ok := rec.env.Members["vfp.fp_status"]; forms[0][1].path == "vfp.fp_status" && !ok {
+					continue // it was no array before 10.0
+				}
 				checkRun(t, target.env+" "+rec.version, forms, rec.env.Members)
 			}
 		}

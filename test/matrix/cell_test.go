@@ -23,13 +23,7 @@ func (c cell) cover(one cell) bool {
 var waiting = []struct {
 	cells cell
 	what  string
-}{
-	{cell{target: "arm", build: rig.Stock}, "the notes"},
-	{cell{target: "arm", build: rig.Trixie}, "the notes"},
-	{cell{target: "arm", build: rig.Sid}, "the notes"},
-	{cell{target: "aarch64", build: rig.Sid}, "the notes"},
-	{cell{target: "loongarch64", guest: "reset"}, "the notes"},
-}
+}{}
 
 // waitsFor is what a cell waits for, "" if nothing.
 func (c cell) waitsFor() string {
