@@ -27,7 +27,7 @@ func BenchmarkScan(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	im := &guest.Image{Ranges: []guest.Range{{Size: size}}, Map: &extent.Map[addr.GPA, addr.FileOff]{}, Files: []*os.File{file}}
+	im := &guest.Image{Ranges: []guest.Range{{Size: size}}, Map: &extent.Map[addr.GPA, addr.FileOff]{}, Files: []addr.Source{file}}
 	if err := im.Map.Insert(extent.Extent[addr.GPA, addr.FileOff]{Size: size}); err != nil {
 		b.Fatal(err)
 	}
