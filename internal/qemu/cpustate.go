@@ -21,6 +21,7 @@ var readers = []struct {
 	{"-i386-cpu", readX86},
 	{"-arm-cpu", readARM},
 	{"-riscv-cpu", readRISCV},
+	{"-loongarch-cpu", readLoongArch},
 	{"-s390x-cpu", readS390X},
 	{"-powerpc64-cpu", readPPC64},
 }

@@ -45,6 +45,8 @@ func cpuNotes(state arch.State, index int, g arch.Guest) []elfNote {
 		return armNotes(s, index, g.Order)
 	case *arch.RISCV:
 		return riscvNotes(s, index, g)
+	case *arch.LoongArch:
+		return loongArchNotes(s, index)
 	case *arch.S390X:
 		return s390xNotes(s, index)
 	case *arch.PPC64:
