@@ -35,6 +35,13 @@ type Config struct {
 
 	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
 	Running bool
+
+	// HugePages is how many huge pages of 2 MiB QEMU needs.
+	HugePages int
+
+	// CoreFilter is what QEMU's coredump_filter is set to, "" for the kernel's default.
+	CoreFilter string
+
 	// Drivers has the guest load the drivers of virtio-mem.
 	Drivers bool
 

@@ -24,7 +24,9 @@ const (
 	mtree      = "mtree.txt"      // HMP info mtree -f
 	tlb        = "tlb.txt"        // HMP info tlb: every page that the first vCPU has mapped
 	registers  = "registers.txt"  // HMP info registers -a
-	serial     = "serial.log"     // the guest's console
+
+	memoryDevices = "memory-devices.json" // QMP query-memory-devices
+	serial        = "serial.log"          // the guest's console
 )
 
 // guest is a running QEMU.
@@ -39,6 +41,13 @@ type guest struct {
 func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
+	if config.HugePages > 0 {
+		release, err := reserveHugePages(config.HugePages)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	g, err := start(ctx, dir, qemu, config)
 	if err != nil {
 		return err
@@ -148,6 +157,12 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	}
 	if config.Running {
 		time.Sleep(settle)
+	}
+	if config.CoreFilter != "" {
+		filter := fmt.Sprintf("/proc/%d/coredump_filter", g.cmd.Process.Pid)
+		if err := os.WriteFile(filter, []byte(config.CoreFilter), 0o644); err != nil {
+			return err
+		}
 	}
 	return abort(g.cmd)
 }
