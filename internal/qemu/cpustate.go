@@ -81,7 +81,7 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 	}
 	doing := activityOf(common)
 	g.Activity = doing.String()
-	g.Trust, g.Reason = vm.trust(common, doing)
+	g.Trust, g.Reason = trust(common, doing, vm.accelerator())
 	if err := common.Err(); err != nil {
 		g.Index = i
 		return fail(err)
