@@ -94,5 +94,10 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 			g.Reason += fmt.Sprintf("; its arithmetic flags are not known: %v", err)
 		}
 	}
+	if s, ok := g.State.(*arch.S390X); ok && vm.accelerator() == "tcg" {
+		if err := vm.s390Condition(c, s); err != nil {
+			g.Reason = strings.TrimPrefix(g.Reason+fmt.Sprintf("; its condition code is not known: %v", err), "; ")
+		}
+	}
 	return g
 }
