@@ -28,7 +28,7 @@ var targets = []target{
 	{"-s390x-cpu", "", []string{"s390"}, false},
 	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}, false},
 	{"-riscv-cpu", "riscv32", []string{"riscv32"}, false},
-	{"-riscv-cpu", "", []string{"riscv64"}, false},
+	{"-riscv-cpu", "", []string{"riscv64", "riscv32"}, false},
 	{"-loongarch-cpu", "", []string{"loongarch64"}, false},
 }
 
@@ -47,6 +47,11 @@ func archOf(state arch.State) string {
 			return "arm-be"
 		}
 		return "arm"
+	case *arch.RISCV: // QEMU lets no guest turn on big-endian data
+		if s.Narrow {
+			return "riscv32"
+		}
+		return "riscv64"
 	case *arch.PPC64:
 		if s.LittleEndian {
 			return "ppc64-le"

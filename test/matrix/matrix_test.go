@@ -18,7 +18,7 @@ import (
 )
 
 // guests are the rows of the matrix.
-var guests = slices.Concat(x86Guests, armGuests, s390xGuests, ppc64Guests, riscvGuests, loongarchGuests, vcpuGuests)
+var guests = slices.Concat(x86Guests, armGuests, s390xGuests, ppc64Guests, riscvGuests, loongarchGuests, vcpuGuests, memoryGuests)
 
 // builds are its columns.
 var builds = []rig.Build{rig.Stock, rig.Dwarf, rig.Trixie, rig.Sid}
