@@ -9,6 +9,8 @@ import (
 
 var ppc64Guests = []guest{
 	reset("reset", "ppc64", 0x8000000, "-machine", "pseries", "-m", "256M"), // it gives out memory by 256 MiB
+	without(reset("reset-powernv", "ppc64", 0x10000000, "-machine", "powernv9", "-m", "1G"), // it has a hypervisor mode
+		map[rig.Build]string{rig.Dwarf: "scripts/build-qemu builds no powernv"}),
 	running("registers-be", "ppc64", rig.PPC64Program(false)),
 	without(ppc64Little, map[rig.Build]string{rig.Stock: hidden, rig.Dwarf: hidden}),
 }

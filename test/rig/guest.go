@@ -128,12 +128,7 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
 func (g *guest) record(ctx context.Context, config Config) error {
-	if !config.Bare {
-		if err := g.awaitMarker(ctx); err != nil {
-			return err
-		}
-	}
-	if err := g.awaitWords(ctx, config.Ready); err != nil {
+	if err := g.awaitUp(ctx, config); err != nil {
 		return err
 	}
 	if err := g.plug(ctx, config); err != nil {
@@ -172,11 +167,23 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	return abort(g.cmd)
 }
 
-// awaitMarker waits for Linux to be up.
-func (g *guest) awaitMarker(ctx context.Context) error {
+// awaitUp waits for the guest to be as far as its configuration says.
+func (g *guest) awaitUp(ctx context.Context, config Config) error {
+	says := config.Says
+	if !config.Bare {
+		says = marker
+	}
+	if err := g.awaitConsole(ctx, says); err != nil {
+		return err
+	}
+	return g.awaitWords(ctx, config.Ready)
+}
+
+// awaitConsole waits until the guest has printed a text.
+func (g *guest) awaitConsole(ctx context.Context, text string) error {
 	return g.await(ctx, func() (bool, error) {
 		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		return err == nil && bytes.Contains(console, []byte(marker)), nil
+		return text == "" || err == nil && bytes.Contains(console, []byte(text)), nil
 	})
 }
 
