@@ -6,10 +6,10 @@
 # They are unpacked, not installed: no script of theirs runs, and nothing of the system changes. Beside it, run starts a
 # program in there, by chroot.
 
-# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does. Programs that run in an older one
-# end in peace.
+# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does. The name is that of the release; what
+# stands in front of it, up to a -, tells two of one release apart. Programs that run in an older one end in peace.
 suite() {
-	local name=$1 folder=$cache/suites/$1
+	local name=${1##*-} folder=$cache/suites/$1
 	shift
 	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
 	say "unpacking $* of Debian $name in $folder"
