@@ -33,6 +33,9 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Says is what the guest prints on its console before it is stopped, if it is Bare.
+	Says string
+
 	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
 	Running bool
 

@@ -14,6 +14,7 @@ import (
 
 const (
 	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	bareLimit = time.Minute            // a guest without Linux is there in a tenth of a second
 	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
 )
 
@@ -39,7 +40,11 @@ type guest struct {
 
 // record runs a guest in the folder dir, from boot to core file, and leaves there the files named above and the core.
 func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	limit := bootLimit
+	if config.Bare {
+		limit = bareLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if config.HugePages > 0 {
 		release, err := reserveHugePages(config.HugePages)
@@ -123,12 +128,7 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
 func (g *guest) record(ctx context.Context, config Config) error {
-	if !config.Bare {
-		if err := g.awaitMarker(ctx); err != nil {
-			return err
-		}
-	}
-	if err := g.awaitWords(ctx, config.Ready); err != nil {
+	if err := g.awaitUp(ctx, config); err != nil {
 		return err
 	}
 	if err := g.plug(ctx, config); err != nil {
@@ -167,11 +167,23 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	return abort(g.cmd)
 }
 
-// awaitMarker waits for Linux to be up.
-func (g *guest) awaitMarker(ctx context.Context) error {
+// awaitUp waits for the guest to be as far as its configuration says.
+func (g *guest) awaitUp(ctx context.Context, config Config) error {
+	says := config.Says
+	if !config.Bare {
+		says = marker
+	}
+	if err := g.awaitConsole(ctx, says); err != nil {
+		return err
+	}
+	return g.awaitWords(ctx, config.Ready)
+}
+
+// awaitConsole waits until the guest has printed a text.
+func (g *guest) awaitConsole(ctx context.Context, text string) error {
 	return g.await(ctx, func() (bool, error) {
 		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		return err == nil && bytes.Contains(console, []byte(marker)), nil
+		return text == "" || err == nil && bytes.Contains(console, []byte(text)), nil
 	})
 }
 
@@ -199,7 +211,7 @@ func (g *guest) await(ctx context.Context, up func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the guest was not up in %v", bootLimit)
+			return fmt.Errorf("the guest was not up in time: %w", ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -59,8 +59,8 @@ func S390XProgram(last ...byte) Program {
 	s(0xb210, prefix)                        // SPX
 	emit(0xa7, 0x09, 0x12, 0x34, 0x01, 0x07) // LGHI r0; SCKPF: the TOD programmable register is r0's low half
 	hi, lo := rs(access)
-	emit(0x9a, 0x0f, hi, lo)  // LAM
-	rsy(0x04, general)        // LMG, overwrites r1
+	emit(0x9a, 0x0f, hi, lo) // LAM
+	rsy(0x04, general)       // LMG, overwrites r1
 	emit(last...)
 	far := (table + done - len(code)) / 2
 	emit(0xc4, 0x0f, 0, 0, byte(far>>8), byte(far)) // STRL r0

@@ -40,14 +40,45 @@ const (
 	x86Done = 0x8000
 )
 
-// X86ROM is a ROM that runs code in long mode, without interrupts. It gets at most 65,000 bytes.
-func X86ROM(code []byte) []byte {
+// x86Boot32 brings an x86 processor from reset into protected mode, and jumps to what follows it.
+var x86Boot32 = []byte{
+	0xfa,                                     // cli
+	0x2e, 0x66, 0x0f, 0x01, 0x16, 0x40, 0x00, // lgdtl %cs:0x40
+	0x0f, 0x20, 0xc0, // mov %cr0,%eax
+	0x0c, 0x01, // or $1,%al: PE
+	0x0f, 0x22, 0xc0, // mov %eax,%cr0
+	0x66, 0xea, 0x18, 0x00, 0x0f, 0x00, 0x08, 0x00, // ljmpl $8,$0xf0018: the next instruction
+	0xb8, 0x10, 0x00, 0x00, 0x00, // mov $0x10,%eax
+	0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xd0, 0x8e, 0xe0, // mov %eax,%ds; %es; %ss; %fs
+	0xeb, 0x29, // jmp 0x50
+	0x90,
+	0, 0, 0, 0, 0, 0, 0, 0, // 0x28: GDT: none, code of 32 bits, data
+	0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0,
+	0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0,
+	0x17, 0, 0x28, 0, 0x0f, 0, // 0x40: its limit and address
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+}
+
+// x86Program is a program in the place of the firmware, without interrupts, on a machine of 32 MiB. It ends when it writes Done.
+func x86Program(boot, code []byte) Program {
 	rom := make([]byte, x86ROM)
-	if n := copy(rom, x86Boot) + copy(rom[len(x86Boot):x86ROM-16], code); n < len(x86Boot)+len(code) {
+	if copy(rom[len(boot):x86ROM-16], code) < len(code) {
 		panic("rig: the code does not fit into the ROM")
 	}
+	copy(rom, boot)
 	copy(rom[x86ROM-16:], []byte{0xea, 0x00, 0x00, 0x00, 0xf0}) // the reset vector: ljmp $0xf000,$0
-	return rom
+	return Program{
+		Args: []string{"-machine", "pc", "-m", "32M", "-bios", x86File}, File: x86File, Image: rom,
+		Done: x86Done, DoneValue: x86DoneValue,
+	}
+}
+
+// X86Code is a program that runs code in long mode and then halts for good.
+func X86Code(instructions []byte) Program {
+	c := x86Code(instructions)
+	c.done()
+	c.add(0xf4) // hlt
+	return x86Program(x86Boot, c)
 }
 
 // x86Code is instructions.
@@ -59,6 +90,17 @@ func (c *x86Code) add(b ...byte) { *c = append(*c, b...) }
 func (c *x86Code) load(n int, v uint64) {
 	c.add(0x48|byte(n>>3), 0xb8|byte(n&7)) // movabs $v,%r
 	*c = binary.LittleEndian.AppendUint64(*c, v)
+}
+
+// done says in memory that all is done; in long mode.
+func (c *x86Code) done() {
+	c.add(0xc7, 0x04, 0x25) // movl $done,x86Done
+	c.doneWords()
+}
+
+func (c *x86Code) doneWords() {
+	*c = binary.LittleEndian.AppendUint32(*c, x86Done)
+	*c = binary.LittleEndian.AppendUint32(*c, x86DoneValue)
 }
 
 // msr sets a model-specific register.
@@ -107,14 +149,24 @@ func X86Program() Program {
 	}
 	c.add(0xfd)                   // std
 	c.add(0xb0, 0x91, 0x04, 0x90) // mov $0x91,%al; add $0x90,%al: carry, overflow
-	c.add(0xc7, 0x04, 0x25)       // movl $done,x86Done
-	c = binary.LittleEndian.AppendUint32(c, x86Done)
-	c = binary.LittleEndian.AppendUint32(c, x86DoneValue)
+	c.done()
 	c.add(0xeb, 0xfe) // jmp .
-	return Program{
-		Args: []string{"-machine", "pc", "-m", "32M", "-bios", x86File}, File: x86File, Image: X86ROM(c),
-		Done: x86Done, DoneValue: x86DoneValue,
+	return x86Program(x86Boot, c)
+}
+
+// X86Program32 is the same for a processor of 32 bits.
+func X86Program32() Program {
+	var c x86Code
+	for i := range 8 {
+		c.add(0xb8 | byte(i)) // mov $v,%r
+		c = binary.LittleEndian.AppendUint32(c, uint32(Value(0, i)))
 	}
+	c.add(0xfd)       // std
+	c.add(0x3c, 0x91) // cmp $0x91,%al
+	c.add(0xc7, 0x05) // movl $done,x86Done
+	c.doneWords()
+	c.add(0xeb, 0xfe) // jmp .
+	return x86Program(x86Boot32, c)
 }
 
 const (
