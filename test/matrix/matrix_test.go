@@ -56,11 +56,21 @@ func check(t *testing.T, c cell, fixture *rig.Fixture, architecture ...string) [
 	if len(fixture.Config.Saved) > 0 {
 		return compareSaved(t, fixture, ours)
 	}
-	return compareDumps(c, ours, testkit.Open(t, fixture.QMPDump))
+	wrong := compareDumps(c, ours, testkit.Open(t, fixture.QMPDump))
+	if fixture.Config.Paging {
+		paging, err := dump(t, fixture, "-p")
+		if err != nil {
+			return append(wrong, err)
+		}
+		for _, err := range compareDumps(c, paging, testkit.Open(t, fixture.PagingDump())) {
+			wrong = append(wrong, fmt.Errorf("with paging: %w", err))
+		}
+	}
+	return wrong
 }
 
-// dump is guestcore's dump of the core of a fixture.
-func dump(t *testing.T, fixture *rig.Fixture, architecture ...string) (*vmcore.File, error) {
+// dump is guestcore's dump of the core of a fixture, with more arguments.
+func dump(t *testing.T, fixture *rig.Fixture, more ...string) (*vmcore.File, error) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "vmcore")
 	args := []string{"dump"}
@@ -68,7 +78,7 @@ func dump(t *testing.T, fixture *rig.Fixture, architecture ...string) (*vmcore.F
 		args = append(args, "--sysroot", fixture.QEMU.Root)
 	}
 	args = append(args, fixture.Core, out)
-	result := testkit.Guestcore(t, append(args, architecture...)...)
+	result := testkit.Guestcore(t, append(args, more...)...)
 	if result.Status != 0 {
 		return nil, fmt.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
 	}
