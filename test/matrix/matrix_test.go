@@ -21,7 +21,7 @@ import (
 var guests = slices.Concat(x86Guests, armGuests, s390xGuests, ppc64Guests, riscvGuests, loongarchGuests, vcpuGuests, memoryGuests)
 
 // builds are its columns.
-var builds = []rig.Build{rig.Stock, rig.Dwarf, rig.Trixie, rig.Sid}
+var builds = []rig.Build{rig.Bullseye, rig.Stock, rig.Dwarf, rig.Trixie, rig.Sid}
 
 func TestMatrix(t *testing.T) {
 	for _, g := range guests {

@@ -14,6 +14,7 @@ import (
 
 const (
 	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	bareLimit = time.Minute            // a guest without Linux is there in a tenth of a second
 	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
 )
 
@@ -39,7 +40,11 @@ type guest struct {
 
 // record runs a guest in the folder dir, from boot to core file, and leaves there the files named above and the core.
 func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	limit := bootLimit
+	if config.Bare {
+		limit = bareLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if config.HugePages > 0 {
 		release, err := reserveHugePages(config.HugePages)
@@ -206,7 +211,7 @@ func (g *guest) await(ctx context.Context, up func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the guest was not up in %v", bootLimit)
+			return fmt.Errorf("the guest was not up in time: %w", ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -10,12 +10,13 @@ import (
 // Build is a QEMU of one version, with an emulator for each architecture of guests.
 type Build string
 
-// The builds of the tests. Only x86_64 has emulators of all; Dwarf has none of loongarch64.
+// The builds of the tests. Dwarf and Bullseye have no emulator of loongarch64.
 const (
-	Stock  Build = "stock"  // Debian's own, 7.2: stripped, its globals in .dynsym
-	Dwarf  Build = "dwarf"  // the same source with debug information, made by scripts/build-qemu
-	Trixie Build = "trixie" // Debian 13's, 10.0, stripped, in a root folder of its own
-	Sid    Build = "sid"    // Debian unstable's, 11.1 or newer, likewise
+	Stock    Build = "stock"    // Debian's own, 7.2: stripped, its globals in .dynsym
+	Dwarf    Build = "dwarf"    // the same source with debug information, made by scripts/build-qemu
+	Bullseye Build = "bullseye" // Debian 11's, 5.2, stripped, in a root folder of its own
+	Trixie   Build = "trixie"   // Debian 13's, 10.0, likewise
+	Sid      Build = "sid"      // Debian unstable's, 11.1 or newer, likewise
 )
 
 // QEMU is an emulator that guests run in.
@@ -42,7 +43,8 @@ func (q QEMU) command() (name string, args []string) {
 //
 //	stock/usr/bin/                   those of Stock, but for x86, which is installed
 //	qemu/dwarf/                      those of Dwarf
-//	suites/trixie/root/usr/bin/      those of Trixie; suites/trixie/run starts them
+//	suites/bullseye/root/usr/bin/    those of Bullseye; suites/bullseye/run starts them
+//	suites/trixie/root/usr/bin/      those of Trixie, likewise
 //	suites/sid/root/usr/bin/         those of Sid, likewise
 func Emulator(build Build, target string) (QEMU, error) {
 	q := QEMU{Name: string(build), Target: target}
