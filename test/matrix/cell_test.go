@@ -23,10 +23,7 @@ func (c cell) cover(one cell) bool {
 var waiting = []struct {
 	cells cell
 	what  string
-}{
-	{cell{target: "arm", guest: "registers", build: rig.Bullseye}, "the place of vfp.qc, which FPSCR.QC is of"},
-	{cell{target: "arm", guest: "registers-be", build: rig.Bullseye}, "the place of vfp.qc, which FPSCR.QC is of"},
-}
+}{}
 
 // waitsFor is what a cell waits for, "" if nothing.
 func (c cell) waitsFor() string {
