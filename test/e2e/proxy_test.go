@@ -2,42 +2,58 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"guestcore/test/rig"
 	"guestcore/test/testkit"
 )
 
-// attached starts gdbserver, attached to a process, until the test ends.
-func attached(t *testing.T, pid int) (address string) {
+// attached offers gdbserver on a unix socket until the test ends. Each connection starts one, attached to a process: a
+// gdbserver that listens itself does so on all of the machine's addresses.
+func attached(t *testing.T, pid int) (path string) {
 	t.Helper()
-	address, err := rig.FreeAddress()
+	path = filepath.Join(t.TempDir(), "gdbserver")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	must(t, err)
-	cmd := exec.Command(testkit.GDBServer(t), "--attach", address, strconv.Itoa(pid))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	must(t, cmd.Start())
+	var servers sync.WaitGroup
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		ln.Close()
+		servers.Wait()
 	})
-	await(t, func() bool { return rig.IsListening(address) })
-	return address
-}
-
-func await(t *testing.T, done func() bool) {
-	t.Helper()
-	for start := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(start) > testkit.Limit {
-			t.Fatal("nothing has happened for too long")
+	gdbserver := testkit.GDBServer(t)
+	servers.Go(func() {
+		for {
+			conn, err := ln.AcceptUnix()
+			if err != nil {
+				return
+			}
+			file, err := conn.File()
+			conn.Close()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			cmd := exec.CommandContext(t.Context(), gdbserver, "--attach", "-", strconv.Itoa(pid))
+			cmd.Stdin, cmd.Stdout = file, file
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			err = cmd.Start()
+			file.Close()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			servers.Go(func() { cmd.Wait() })
 		}
-	}
+	})
+	return path
 }
 
 // proxy starts guestcore in front of a server, until the test ends.
@@ -61,14 +77,14 @@ func TestProxy(t *testing.T) {
 	gdb := testkit.MinimalGDB(t)
 	l := start(t, rig.Bare)
 	ask := []string{"info threads", "thread apply all bt", "info registers", "info sharedlibrary", "x/2i $pc", "info auxv", "info proc mappings",
-		"monitor help", "x/16xb $sp"}
+		"monitor help"}
 	var marked []string
 	for _, line := range ask {
 		marked = append(marked, "echo == "+line+`\n`, line)
 	}
 	marked = append(marked, `echo == end\n`, "detach")
 	direct := testkit.GDB(t, gdb, commands(append([]string{"target remote " + attached(t, l.PID())}, marked...)...)...)
-	passed := testkit.GDB(t, gdb, commands(append([]string{"target remote " + proxy(t, attached(t, l.PID()))}, marked...)...)...)
+	passed := testkit.GDB(t, gdb, commands(append([]string{"target remote " + proxy(t, "unix:"+attached(t, l.PID()))}, marked...)...)...)
 	for _, line := range ask {
 		if want, got := answer(t, direct.Output, line), answer(t, passed.Output, line); got != want {
 			t.Errorf("%s: of gdbserver\n%s\nthrough guestcore\n%s", line, want, got)
@@ -92,7 +108,7 @@ func TestProxyDumps(t *testing.T) {
 			must(t, l.Stop())
 			oracle, err := l.Dump(t.Context(), "qmp.elf")
 			must(t, err)
-			server, err := rig.Serve(t.Context(), test.program, "", "--upstream", attached(t, l.PID()))
+			server, err := rig.Serve(t.Context(), test.program, "", "--upstream", "unix:"+attached(t, l.PID()))
 			must(t, err)
 			t.Cleanup(func() { server.Stop() })
 			out := filepath.Join(t.TempDir(), "vmcore")
@@ -123,7 +139,7 @@ func TestProxyDumps(t *testing.T) {
 func TestProxyFails(t *testing.T) {
 	l := start(t, rig.Bare)
 	script := filepath.Join(t.TempDir(), "script")
-	lines := "set sysroot /\ntarget remote " + proxy(t, attached(t, l.PID())) + "\nmonitor dump-guest-memory vmcore s390\necho not reached\n"
+	lines := "set sysroot /\ntarget remote " + proxy(t, "unix:"+attached(t, l.PID())) + "\nmonitor dump-guest-memory vmcore s390\necho not reached\n"
 	must(t, os.WriteFile(script, []byte(lines), 0o600))
 	r := testkit.GDB(t, testkit.MinimalGDB(t), "-x", script)
 	if r.Status == 0 || !strings.Contains(r.Output, "s390 was asked for") || strings.Contains(r.Output, "not reached") {

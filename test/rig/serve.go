@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -123,13 +122,6 @@ func freePort() (int, error) {
 func FreeAddress() (string, error) {
 	port, err := freePort()
 	return fmt.Sprintf("127.0.0.1:%d", port), err
-}
-
-// IsListening says whether something listens on an address of FreeAddress.
-func IsListening(address string) bool {
-	_, port, _ := strings.Cut(address, ":")
-	n, err := strconv.Atoi(port)
-	return err == nil && isListening(n)
 }
 
 // isListening says whether something listens on a port of 127.0.0.1, without connecting to it: a stub takes the first
