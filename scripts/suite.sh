@@ -32,6 +32,19 @@ suite_program() {
 	chmod +x "$cache/bin/$1-$2"
 }
 
+# suite_gdb NAME: makes bin/NAME in the cache start the suite's gdb outside of the suite, with the suite's libraries: it then
+# finds the machine's own files, which are what cores made here had mapped.
+suite_gdb() {
+	local root=$cache/suites/$1/root
+	mkdir -p "$cache/bin"
+	cat >"$cache/bin/$1" <<-END
+		#!/bin/sh
+		unset PYTHONPATH
+		PYTHONHOME="$root/usr" PATH=/usr/bin:/bin exec "$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/gdb" --data-directory="$root/usr/share/gdb" "\$@"
+	END
+	chmod +x "$cache/bin/$1"
+}
+
 # suite_lists NAME FOLDER ARCH: fetches the package lists of a release for an architecture, from where the system's own come
 # from, and sets suite_options to those of an apt that has its state in FOLDER. It is told that nothing is installed.
 suite_lists() {
