@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 	CHECK(says(guestcore_dump(shared, none, NULL, NULL), "FILE is missing"));
 	CHECK(says(guestcore_dump(shared, flag, NULL, NULL), "did you mean --format?"));
 	CHECK(says(guestcore_dump(shared, (const char *[]){ "/nonexistent/x", NULL }, NULL, NULL), "/nonexistent"));
-	CHECK(says(guestcore_dump(shared, (const char *[]){ "-", NULL }, NULL, NULL), ""));
+	CHECK(says(guestcore_dump(shared, (const char *[]){ "-", NULL }, NULL, NULL), "name a file"));
 
 	/* Nothing is read from the FIFO: the dump stands still until it is cancelled. */
 	CHECK(open("fifo", O_RDONLY | O_NONBLOCK) >= 0);

@@ -33,8 +33,10 @@ func TestCExample(t *testing.T) {
 	if r.Status != 0 {
 		t.Fatalf("status %d:\n%s", r.Status, r.Output)
 	}
-	if want := "0x100000-0x40000000 "; !strings.Contains(r.Output, want) {
-		t.Errorf("it does not print %q:\n%s", want, r.Output)
+	for _, want := range []string{"0-0x40000000 ", "0xfffc0000-0x100000000 ROM "} {
+		if !strings.Contains(r.Output, want) {
+			t.Errorf("it does not print %q:\n%s", want, r.Output)
+		}
 	}
 	testkit.Equal(t, testkit.Open(t, out), testkit.Open(t, fixture.QMPDump))
 	failed := testkit.Run(t, compiled(t, "example.c"), "/nonexistent", out)
