@@ -38,8 +38,8 @@ lint: ## gofmt, go vet, staticcheck, the layers
 fuzz: ## every fuzz test for ten seconds
 	scripts/fuzz
 
-bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder
-	scripts/bench
+bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder; PARTS for some, as kdump-random
+	scripts/bench $(PARTS)
 
 clean: ## what was built here; the cache folder stays
 	rm -rf bin lib
