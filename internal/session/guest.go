@@ -21,11 +21,7 @@ type identified struct {
 // first time, if nothing handed over says what kernel runs; show, nil for
 // nobody, tells how far that is.
 func (s *Session) Guest(ctx context.Context, archName string, show progress.Renderer) (*guest.Machine, error) {
-	vm, err := s.VM()
-	if err != nil {
-		return nil, err
-	}
-	m, err := vm.Guest(archName)
+	m, err := s.machine(archName)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +40,18 @@ func (s *Session) Guest(ctx context.Context, archName string, show progress.Rend
 	m.VMCoreInfo, m.Kernel = known.note, known.kernel
 	m.Warnings = append(m.Warnings, known.warnings...)
 	return m, nil
+}
+
+// machine is the machine as QEMU has it.
+func (s *Session) machine(archName string) (*guest.Machine, error) {
+	if s.hypervisor != nil {
+		return s.hypervisor.Guest(archName)
+	}
+	vm, err := s.VM()
+	if err != nil {
+		return nil, err
+	}
+	return vm.Guest(archName)
 }
 
 // identify finds out what kernel a machine runs.

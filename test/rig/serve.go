@@ -118,6 +118,12 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
+// FreeAddress is an address of the loopback interface that nothing listens on.
+func FreeAddress() (string, error) {
+	port, err := freePort()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
+}
+
 // isListening says whether something listens on a port of 127.0.0.1, without connecting to it: a stub takes the first
 // connection for its client.
 func isListening(port int) bool {

@@ -16,6 +16,9 @@ func MinimalGDB() (string, error) {
 	return cached("gdb-minimal", setupTest, "bin", "gdb-minimal")
 }
 
+// GDBServer is Debian's gdbserver.
+func GDBServer() (string, error) { return cached("gdbserver", setupTest, "bin", "gdbserver") }
+
 // GDB is the gdb of this machine, whichever it is.
 func GDB() (string, error) { return installed("gdb", setup) }
 

@@ -72,6 +72,13 @@ func MinimalGDB(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// GDBServer is the path of gdbserver.
+func GDBServer(t testing.TB) string {
+	t.Helper()
+	path, err := rig.GDBServer()
+	return need(t, path, err)
+}
+
 // Crash is the path of the crash utility.
 func Crash(t testing.TB) string {
 	t.Helper()
