@@ -21,19 +21,6 @@ import (
 	"guestcore/test/testkit"
 )
 
-// gdbs are the debuggers of this machine: the installed one, and Debian's
-// without Python.
-var gdbs = map[string]func(testing.TB) string{
-	"gdb": func(t testing.TB) string {
-		path, err := exec.LookPath("gdb")
-		if err != nil {
-			crashed.Missing(t, "gdb is missing: apt install gdb (or gdb-minimal)")
-		}
-		return path
-	},
-	"gdb-minimal": testkit.MinimalGDB,
-}
-
 // quiet is said to every gdb: no network, and no scripts of libraries, which
 // are found by the paths of local files and change the backtrace.
 var quiet = []string{"-iex", "set debuginfod enabled off", "-iex", "set auto-load off", "-iex", "set width 0"}
@@ -162,9 +149,9 @@ func opened(exe, target string) map[string][]string {
 // compare compares all ways to a core with the native one, whose answers must
 // contain what is known of the program.
 func compare(t *testing.T, exe, core string, commands, known []string) {
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
 			_, native := ask(t, gdb, []string{"file " + exe, "core-file " + core}, commands)
 			for _, k := range known {
 				if !strings.Contains(native, k) {
@@ -235,9 +222,9 @@ func TestStockQEMU(t *testing.T) {
 // shows natively.
 func TestProc(t *testing.T) {
 	program := crashed.Run(t)
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
 			commands := []string{"info proc mappings", "info proc cmdline", "info proc exe", "info proc status"}
 			_, native := ask(t, gdb, []string{"file " + program.Exe, "core-file " + program.Core}, commands[:1])
 			_, remote := ask(t, gdb, []string{"file " + program.Exe, "target remote " + serve(t, program.Core)}, commands)
@@ -278,9 +265,9 @@ func TestProc(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	program := crashed.Run(t)
 	target := serve(t, program.Core)
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
 			script := filepath.Join(t.TempDir(), "script")
 			// Each in a -ex of its own: an error ends a sourced script.
 			_, got := ask(t, gdb, []string{"set sysroot /", "set confirm off", "file " + program.Exe, "target remote " + target}, []string{

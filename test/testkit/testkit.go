@@ -72,6 +72,34 @@ func MinimalGDB(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// NamedGDB is one of the gdbs under test.
+type NamedGDB struct{ Name, Path string }
+
+// GDBs are Debian's gdbs, from 13 without Python to the newest. No release of Debian has 17.
+func GDBs(t testing.TB) []NamedGDB {
+	t.Helper()
+	all := []NamedGDB{{"13-minimal", MinimalGDB(t)}, {"13", PythonGDB(t)}}
+	for _, g := range []struct{ name, suite string }{{"16", "trixie"}, {"newest", "sid"}} {
+		path, err := rig.SuiteGDB(g.suite)
+		all = append(all, NamedGDB{g.name, need(t, path, err)})
+	}
+	return all
+}
+
+// PythonGDB is the path of Debian 12's full gdb.
+func PythonGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.PythonGDB()
+	return need(t, path, err)
+}
+
+// MultiarchGDB is the path of a gdb that knows every architecture.
+func MultiarchGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.MultiarchGDB()
+	return need(t, path, err)
+}
+
 // GDBServer is the path of gdbserver.
 func GDBServer(t testing.TB) string {
 	t.Helper()
