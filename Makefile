@@ -21,10 +21,10 @@ setup: ## everything the tests need from Debian, and a QEMU with debug informati
 	scripts/setup test && scripts/build-qemu
 
 test: setup ## all tests, unit and end to end; FLAGS go to go test
-	go test -timeout 20m $(FLAGS) ./...
+	go test -timeout 40m $(FLAGS) ./...
 
 e2e: setup ## the end-to-end tests alone
-	go test -timeout 20m $(FLAGS) ./test/...
+	go test -timeout 40m $(FLAGS) ./test/...
 
 race: ## the unit tests under the race detector
 	go test -race $(FLAGS) ./internal/... ./gdbstub/...
@@ -35,8 +35,8 @@ lint: ## gofmt, go vet, staticcheck, the layers
 fuzz: ## every fuzz test for ten seconds
 	scripts/fuzz
 
-bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder
-	scripts/bench
+bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder; PARTS for some, as kdump-random
+	scripts/bench $(PARTS)
 
 clean: ## what was built here; the cache folder stays
 	rm -rf bin lib

@@ -73,17 +73,23 @@ func MinimalGDB(t testing.TB) string {
 }
 
 // NamedGDB is one of the gdbs under test.
-type NamedGDB struct{ Name, Path string }
+type NamedGDB struct {
+	Name, Path string
+	// OwnTLS tells that it finds thread-local variables itself on a remote target, as gdb does from 17 on.
+	OwnTLS bool
+}
 
 // GDBs are Debian's gdbs, from 13 without Python to the newest. No release of Debian has 17.
 func GDBs(t testing.TB) []NamedGDB {
 	t.Helper()
-	all := []NamedGDB{{"13-minimal", MinimalGDB(t)}, {"13", PythonGDB(t)}}
-	for _, g := range []struct{ name, suite string }{{"16", "trixie"}, {"newest", "sid"}} {
-		path, err := rig.SuiteGDB(g.suite)
-		all = append(all, NamedGDB{g.name, need(t, path, err)})
+	trixie, err := rig.SuiteGDB("trixie")
+	need(t, trixie, err)
+	sid, err := rig.SuiteGDB("sid")
+	need(t, sid, err)
+	return []NamedGDB{
+		{Name: "13-minimal", Path: MinimalGDB(t)}, {Name: "13", Path: PythonGDB(t)},
+		{Name: "16", Path: trixie}, {Name: "newest", Path: sid, OwnTLS: true},
 	}
-	return all
 }
 
 // PythonGDB is the path of Debian 12's full gdb.
