@@ -28,7 +28,7 @@ type grown struct {
 // hostABIs are the hosts that differ.
 var hostABIs = map[elf.Machine]hostABI{
 	elf.EM_AARCH64: {mutex: 8, jump: 112},
-	elf.EM_S390:    {jump: 80, tight: true}, // s390x ELF ABI, 1.1.2
+	elf.EM_S390:    {jump: 80, tight: true}, // s390x ELF ABI supplement
 	elf.EM_PPC64: {jump: 456, aligned: true,
 		grown: grown{"CPUPPCState", "spr", 1024 * 8}}, // ppc_spr_t.one_reg_id, target/ppc/cpu.h
 }
