@@ -44,6 +44,7 @@ var serveCommand = &command{
 			return err
 		}
 		defer s.Close()
+		defer letGo(e, s)
 		if err := s.CheckQEMU(); err != nil {
 			return err
 		}

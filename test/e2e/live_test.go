@@ -72,7 +72,7 @@ func TestLive(t *testing.T) {
 				if r.Status != 0 {
 					t.Fatalf("status %d:\n%s", r.Status, r.Output)
 				}
-				if said := strings.Contains(r.Output, "QEMU was stopped for "); said != stop {
+				if said := strings.Contains(r.Output, "it was stopped for "); said != stop {
 					t.Errorf("how long QEMU was stopped: told %v, stopped %v:\n%s", said, stop, r.Output)
 				}
 				ours, own := testkit.Open(t, out), testkit.Open(t, oracle)
