@@ -190,6 +190,31 @@ func TestKilledWhileStopped(t *testing.T) {
 	}
 }
 
+// TestInterruptedWhileStopped ends guestcore by Ctrl-C while QEMU is stopped: it says that QEMU runs on, and QEMU does.
+func TestInterruptedWhileStopped(t *testing.T) {
+	l := start(t, polling(t))
+	cmd := exec.CommandContext(t.Context(), testkit.Program(t), "dump", "--pid", strconv.Itoa(l.PID()), "-")
+	_, err := cmd.StdoutPipe() // which nobody reads
+	must(t, err)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	must(t, cmd.Start())
+	for deadline := time.Now().Add(testkit.Limit); !strings.HasPrefix(state(t, l.PID()), "t"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("QEMU was not stopped")
+		}
+	}
+	must(t, cmd.Process.Signal(os.Interrupt))
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(said.String(), "runs on, it was stopped for") || !strings.HasSuffix(said.String(), "interrupted\n") {
+		t.Errorf("guestcore says:\n%s", &said)
+	}
+	must(t, l.Answers(testkit.Limit))
+}
+
 func state(t *testing.T, pid int) string {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
