@@ -48,6 +48,7 @@ var serveCommand = &command{
 			return err
 		}
 		defer s.Close()
+		defer letGo(e, s)
 		if err := s.CheckQEMU(); err != nil {
 			return err
 		}

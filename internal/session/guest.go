@@ -6,6 +6,7 @@ import (
 
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/progress"
 )
 
@@ -21,7 +22,7 @@ type identified struct {
 // first time, if nothing handed over says what kernel runs; show, nil for
 // nobody, tells how far that is.
 func (s *Session) Guest(ctx context.Context, archName string, show progress.Renderer) (*guest.Machine, error) {
-	m, err := s.machine(archName)
+	m, err := s.Machine(archName)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +43,13 @@ func (s *Session) Guest(ctx context.Context, archName string, show progress.Rend
 	return m, nil
 }
 
-// machine is the machine as QEMU has it.
-func (s *Session) machine(archName string) (*guest.Machine, error) {
+// awaited is why the memory of a process that still has to come is sealed.
+const awaited = "QEMU still waits for guest memory, as where a migration arrives in postcopy: what has not come yet reads as zeros; " +
+	"wait until the migration has ended"
+
+// Machine is the machine as QEMU has it, with nothing said of its kernel but
+// what was handed to QEMU. The architecture is settled as by qemu's VM.Arch.
+func (s *Session) Machine(archName string) (*guest.Machine, error) {
 	if s.hypervisor != nil {
 		return s.hypervisor.Guest(archName)
 	}
@@ -51,7 +57,14 @@ func (s *Session) machine(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vm.Guest(archName)
+	m, err := vm.Guest(archName)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := s.Process.(*live.Process); ok && p.Awaits() && m.Sealed == "" {
+		m.Sealed = awaited
+	}
+	return m, nil
 }
 
 // identify finds out what kernel a machine runs.

@@ -72,7 +72,7 @@ func TestLive(t *testing.T) {
 				if r.Status != 0 {
 					t.Fatalf("status %d:\n%s", r.Status, r.Output)
 				}
-				if said := strings.Contains(r.Output, "QEMU was stopped for "); said != stop {
+				if said := strings.Contains(r.Output, "it was stopped for "); said != stop {
 					t.Errorf("how long QEMU was stopped: told %v, stopped %v:\n%s", said, stop, r.Output)
 				}
 				ours, own := testkit.Open(t, out), testkit.Open(t, oracle)
@@ -188,6 +188,31 @@ func TestKilledWhileStopped(t *testing.T) {
 	if stopped == 0 {
 		t.Error("QEMU was not stopped when guestcore was killed")
 	}
+}
+
+// TestInterruptedWhileStopped ends guestcore by Ctrl-C while QEMU is stopped: it says that QEMU runs on, and QEMU does.
+func TestInterruptedWhileStopped(t *testing.T) {
+	l := start(t, polling(t))
+	cmd := exec.CommandContext(t.Context(), testkit.Program(t), "dump", "--pid", strconv.Itoa(l.PID()), "-")
+	_, err := cmd.StdoutPipe() // which nobody reads
+	must(t, err)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	must(t, cmd.Start())
+	for deadline := time.Now().Add(testkit.Limit); !strings.HasPrefix(state(t, l.PID()), "t"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("QEMU was not stopped")
+		}
+	}
+	must(t, cmd.Process.Signal(os.Interrupt))
+	cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 130 {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(said.String(), "runs on, it was stopped for") || !strings.HasSuffix(said.String(), "interrupted\n") {
+		t.Errorf("guestcore says:\n%s", &said)
+	}
+	must(t, l.Answers(testkit.Limit))
 }
 
 func state(t *testing.T, pid int) string {
