@@ -307,3 +307,12 @@ func checkLeaks(t *testing.T) {
 		}
 	})
 }
+
+// ZerosAt says of the upper half only that it is zeros, in pieces.
+func (*rich) ZerosAt(addr uint64) uint64 {
+	const piece = 0x1000
+	if addr < zeros || addr >= memEnd {
+		return 0
+	}
+	return piece - addr%piece
+}

@@ -18,11 +18,15 @@ var memoryPackets = []packet{
 // read is the readable part of r from its start on, at most limit bytes. It is
 // an error if there is none.
 func (s *session) read(r memoryRange, limit int) ([]byte, error) {
-	p := make([]byte, min(r.Length, limit))
-	n, err := s.target.ReadMemory(s.current, p, r.Addr)
+	return s.readInto(make([]byte, min(r.Length, limit)), r.Addr)
+}
+
+// readInto reads as much of p as is readable from addr on.
+func (s *session) readInto(p []byte, addr uint64) ([]byte, error) {
+	n, err := s.target.ReadMemory(s.current, p, addr)
 	if n == 0 && len(p) > 0 {
 		if err == nil {
-			err = fmt.Errorf("no memory at %#x", r.Addr)
+			err = fmt.Errorf("no memory at %#x", addr)
 		}
 		return nil, err
 	}

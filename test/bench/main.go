@@ -77,7 +77,7 @@ func run(ctx context.Context, program string) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{program: program, exe: qemu.Exe, core: guest.Core, dir: dir}
-	for _, measure := range []func(context.Context) error{b.dumps, b.start, b.reflink, b.fresh, b.random, b.kdump} {
+	for _, measure := range []func(context.Context) error{b.dumps, b.start, b.reflink, b.fresh, b.random, b.kdump, b.memoryDump, b.find} {
 		if err := measure(ctx); err != nil {
 			return err
 		}

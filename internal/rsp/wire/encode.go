@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 )
 
@@ -22,17 +23,45 @@ func AppendRequest(dst, body []byte) []byte {
 func appendFrame(dst []byte, start byte, body []byte) []byte {
 	dst = append(dst, start)
 	from := len(dst)
-	for i := 0; i < len(body); {
-		n := run(body[i:])
-		if n <= minRepeat {
-			dst = append(dst, body[i:i+n]...)
-		} else {
-			dst = appendRun(dst, body[i], n)
+	for len(body) > 0 {
+		plain := beforeRun(body)
+		dst = append(dst, body[:plain]...)
+		if body = body[plain:]; len(body) > 0 {
+			n := run(body)
+			dst = appendRun(dst, body[0], n)
+			body = body[n:]
 		}
-		i += n
 	}
 	return appendSum(dst, dst[from:])
 }
+
+// beforeRun is how many bytes there are before the first run that is worth
+// encoding.
+func beforeRun(p []byte) int {
+	i := 0
+	for ; i+8 <= len(p); i += 5 {
+		// A byte of same is 0 where a byte of p is like the next one. Three in
+		// a row are a run; five places are looked at in one go.
+		w := binary.LittleEndian.Uint64(p[i:])
+		same := w ^ w>>8
+		same = same | same>>8 | same>>16
+		if (same-ones)&^same&highs&(1<<40-1) != 0 {
+			break
+		}
+	}
+	for ; i+minRepeat < len(p); i++ {
+		if c := p[i]; p[i+1] == c && p[i+2] == c && p[i+3] == c {
+			return i
+		}
+	}
+	return len(p)
+}
+
+// For finding a byte that is 0 in eight at once.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
 
 func appendSum(dst, summed []byte) []byte {
 	var sum byte
