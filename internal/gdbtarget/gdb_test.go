@@ -235,14 +235,14 @@ func TestDumpMemory(t *testing.T) {
 				file := filepath.Join(dir, where)
 				_, said := ask(t, g.Path, open, []string{
 					"dump binary memory " + file + ".data &haystack[0] &haystack[1024]", "dump binary memory " + file + ".stack $sp $sp+0x1000",
-					"dump binary value " + file + ".value haystack", "dump ihex memory " + file + ".ihex $pc $pc+64",
+					"dump binary value " + file + ".value haystack", "dump binary memory " + file + ".text $pc $pc+256",
 					"append binary memory " + file + ".data &global &global+1",
 				})
 				if strings.TrimSpace(normal(said)) != "" {
 					t.Errorf("gdb says\n%s", said)
 				}
 			}
-			for _, suffix := range []string{".data", ".stack", ".value", ".ihex"} {
+			for _, suffix := range []string{".data", ".stack", ".value", ".text"} {
 				native, err := os.ReadFile(filepath.Join(dir, "native"+suffix))
 				if err != nil {
 					t.Fatal(err)
