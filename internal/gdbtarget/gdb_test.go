@@ -209,8 +209,10 @@ func TestWideRegisters(t *testing.T) {
 		t.Log("this processor has no AVX-512: the comparison is of AVX at most")
 	}
 	commands := []string{"info all-registers", "p $xmm0", "p $ymm0", "p $ymm1", "p $k1"}
-	sorted := func(answers string) string { // each version lists them in an order of its own
-		return strings.Join(slices.Sorted(strings.Lines(answers)), "")
+	// Each version lists them in an order of its own, and 13 leaves out two.
+	segmentBase := regexp.MustCompile(`(?m)^[fg]s_base .*\n`)
+	sorted := func(answers string) string {
+		return strings.Join(slices.Sorted(strings.Lines(segmentBase.ReplaceAllString(answers, ""))), "")
 	}
 	_, native := ask(t, testkit.PythonGDB(t), []string{"file " + program.Exe, "core-file " + program.Core}, commands)
 	for _, g := range testkit.GDBs(t) {

@@ -15,8 +15,9 @@ var searchPackets = []packet{
 	on("qCRC", parseRange, (*session).checksum),
 }
 
-// stride is how much memory is looked at in one go, bytes.
-const stride = 1 << 20
+// stride is how much memory is looked at in one go, bytes: it should still be
+// in the processor's cache when it has been read.
+const stride = 256 << 10
 
 // pattern is what gdb's "find" looks for.
 type pattern struct {

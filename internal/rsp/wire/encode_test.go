@@ -28,6 +28,26 @@ func TestRunsEverywhere(t *testing.T) {
 	}
 }
 
+// TestChecksum holds the sum of many bytes at once to that of each.
+func TestChecksum(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := range 6000 {
+		p := bytes.Repeat([]byte{0xff}, n) // the largest sums
+		if n%2 == 1 {
+			for i := range p {
+				p[i] = byte(r.Uint32())
+			}
+		}
+		var want byte
+		for _, c := range p {
+			want += c
+		}
+		if got := checksum(p); got != want {
+			t.Fatalf("of %d bytes: %#x, not %#x", n, got, want)
+		}
+	}
+}
+
 // BenchmarkAppendPacket is the cost of a MiB of memory in hex.
 func BenchmarkAppendPacket(b *testing.B) {
 	body := make([]byte, 1<<17)
