@@ -16,6 +16,7 @@ import (
 // out is taken from a built-in release, as far as it lies where it must.
 type cpuFacts struct {
 	target  cpuTarget
+	host    hostABI
 	release string                              // of the table, what QEMU's own version is; "" if that is not known
 	name    string                              // of the layout, for the user
 	notes   []string                            // what is odd, for the user
@@ -31,7 +32,7 @@ type cpuFacts struct {
 
 // cpuFacts asks the process.
 func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
-	f := &cpuFacts{target: t, members: map[string]ctype.Place{}}
+	f := &cpuFacts{target: t, host: vm.abi(), members: map[string]ctype.Place{}}
 	var ok bool
 	if f.common, ok = vm.isA(c.Addr, "cpu"); !ok {
 		return nil, fmt.Errorf("the vCPU at %#x is of type %s, which is no cpu", uint64(c.Addr), c.Type)
@@ -69,11 +70,7 @@ func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
 // state is CPUState.
 func (f *cpuFacts) state(releases []cpuRelease) (ctype.Record, error) {
 	for _, r := range releases {
-		for _, s := range r.states {
-			if s.Size != f.common {
-				continue
-			}
-			s.Members = maps.Clone(s.Members)
+		for _, s := range f.statesOf(r) {
 			if err := f.findEnv(s); err != nil {
 				f.notes = append(f.notes, err.Error())
 				continue
@@ -89,6 +86,22 @@ func (f *cpuFacts) state(releases []cpuRelease) (ctype.Record, error) {
 		}
 	}
 	return ctype.Record{}, fmt.Errorf("%w of vCPUs: none has a CPUState of %d bytes", ErrNoLayout, f.common)
+}
+
+// statesOf are those CPUStates of a release that can be this one. They may be
+// changed.
+func (f *cpuFacts) statesOf(r cpuRelease) []ctype.Record {
+	var out []ctype.Record
+	for _, state := range r.states {
+		for _, s := range f.host.states(state) {
+			if f.host.fits(s, f.common, f.members) {
+				s.Members = maps.Clone(s.Members)
+				s.Size = f.common
+				out = append(out, s)
+			}
+		}
+	}
+	return out
 }
 
 // from notes that a release was used.
