@@ -60,6 +60,7 @@ func (*bare) Registers(t rsp.TID) ([]rsp.Register, error) {
 func (*bare) ReadMemory(_ rsp.TID, p []byte, addr uint64) (int, error) {
 	n := 0
 	for ; n < len(p) && addr >= memStart && addr < memEnd; n, addr = n+1, addr+1 {
+		p[n] = 0
 		if addr < zeros {
 			p[n] = byte((addr &^ 7) >> (addr % 8 * 8))
 		}
