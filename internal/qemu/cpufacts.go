@@ -91,10 +91,14 @@ func (f *cpuFacts) state(releases []cpuRelease) (ctype.Record, error) {
 // statesOf are those CPUStates of a release that can be this one. They may be
 // changed.
 func (f *cpuFacts) statesOf(r cpuRelease) []ctype.Record {
+	host := f.host
+	if r.file != "" { // made for this host
+		host = hostABI{}
+	}
 	var out []ctype.Record
 	for _, state := range r.states {
-		for _, s := range f.host.states(state) {
-			if f.host.fits(s, f.common, f.members) {
+		for _, s := range host.states(state) {
+			if host.fits(s, f.common, f.members) {
 				s.Members = maps.Clone(s.Members)
 				s.Size = f.common
 				out = append(out, s)

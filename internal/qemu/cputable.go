@@ -63,7 +63,7 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	if own != "" {
 		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
 	}
-	return slices.Concat(vm.src.Layout.releases(t), out), nil
+	return slices.Concat(vm.src.Layout.releases(t), vm.abi().releases(t, out)), nil
 }
 
 // ownRelease is the release that stands for a version, "" if the version is

@@ -15,13 +15,22 @@ type hostABI struct {
 	jump    uint64 // sizeof sigjmp_buf, less x86-64's 200 bytes (glibc, bits/setjmp.h)
 	tight   bool   // __int128 is at a multiple of 8 bytes, not 16
 	aligned bool   // sigjmp_buf is at a multiple of 16 bytes, not 8
+	grown   grown
+}
+
+// grown is a structure of registers that has more in it than on other hosts,
+// since QEMU has KVM for it only here: bytes behind a member.
+type grown struct {
+	env, behind string
+	by          uint64
 }
 
 // hostABIs are the hosts that differ.
 var hostABIs = map[elf.Machine]hostABI{
 	elf.EM_AARCH64: {mutex: 8, jump: 112},
-	elf.EM_S390:    {jump: 80, tight: true}, // s390x ELF ABI, 1.1.2
-	elf.EM_PPC64:   {jump: 456, aligned: true},
+	elf.EM_S390:    {jump: 80, tight: true}, // s390x ELF ABI supplement
+	elf.EM_PPC64: {jump: 456, aligned: true,
+		grown: grown{"CPUPPCState", "spr", 1024 * 8}}, // ppc_spr_t.one_reg_id, target/ppc/cpu.h
 }
 
 // abi is that of QEMU's host.
@@ -106,6 +115,24 @@ func (a hostABI) fits(s ctype.Record, size uint64, told map[string]ctype.Place) 
 	}
 	halted, ok := told["halted"]
 	return ok && halted.Offset == s.Members["halted"].Offset && size+16 > s.Size && s.Size+16 > size
+}
+
+// releases adds to the releases for a target the forms they have on the host.
+func (a hostABI) releases(t cpuTarget, list []cpuRelease) []cpuRelease {
+	if t.env != a.grown.env {
+		return list
+	}
+	var out []cpuRelease
+	for _, r := range list {
+		if behind, ok := r.env.Members[a.grown.behind]; ok {
+			more := r
+			more.env = moved(r.env, behind.Offset+1, a.grown.by)
+			more.cpu = moved(r.cpu, r.cpu.Members["env"].Offset+1, a.grown.by)
+			out = append(out, more)
+		}
+		out = append(out, r) // built without KVM
+	}
+	return out
 }
 
 // moved is a structure in which the members from an offset on, and its end, are
