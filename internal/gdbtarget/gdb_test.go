@@ -208,12 +208,17 @@ func TestWideRegisters(t *testing.T) {
 	if _, ok := crashed.PlainXSave(t, program.Core); !ok {
 		t.Log("this processor has no AVX-512: the comparison is of AVX at most")
 	}
-	commands := []string{"info all-registers", "info vector", "p $xmm0", "p $ymm0", "p $ymm1", "p $k1"}
+	commands := []string{"info all-registers", "p $xmm0", "p $ymm0", "p $ymm1", "p $k1"}
+	// Each version lists them in an order of its own, and 13 leaves out two.
+	segmentBase := regexp.MustCompile(`(?m)^[fg]s_base .*\n`)
+	sorted := func(answers string) string {
+		return strings.Join(slices.Sorted(strings.Lines(segmentBase.ReplaceAllString(answers, ""))), "")
+	}
 	_, native := ask(t, testkit.PythonGDB(t), []string{"file " + program.Exe, "core-file " + program.Core}, commands)
 	for _, g := range testkit.GDBs(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			_, remote := ask(t, g.Path, []string{"set sysroot /", "file " + program.Exe, "target remote " + serve(t, program.Core)}, commands)
-			same(t, native, remote)
+			same(t, sorted(native), sorted(remote))
 		})
 	}
 }
@@ -231,15 +236,15 @@ func TestDumpMemory(t *testing.T) {
 			} {
 				file := filepath.Join(dir, where)
 				_, said := ask(t, g.Path, open, []string{
-					"dump binary memory " + file + ".data &haystack &haystack[1]", "dump binary memory " + file + ".stack $sp $sp+0x1000",
-					"dump binary value " + file + ".value haystack", "dump srec memory " + file + ".srec $pc $pc+64",
+					"dump binary memory " + file + ".data &haystack[0] &haystack[1024]", "dump binary memory " + file + ".stack $sp $sp+0x1000",
+					"dump binary value " + file + ".value haystack", "dump binary memory " + file + ".text $pc $pc+256",
 					"append binary memory " + file + ".data &global &global+1",
 				})
 				if strings.TrimSpace(normal(said)) != "" {
 					t.Errorf("gdb says\n%s", said)
 				}
 			}
-			for _, suffix := range []string{".data", ".stack", ".value", ".srec"} {
+			for _, suffix := range []string{".data", ".stack", ".value", ".text"} {
 				native, err := os.ReadFile(filepath.Join(dir, "native"+suffix))
 				if err != nil {
 					t.Fatal(err)

@@ -33,7 +33,7 @@ var explained = func() map[string][]string {
 	threads := []string{"info threads", "thread apply all bt"}   // have numbers for names
 	files := []string{"info proc cmdline", "info sharedlibrary"} // and the range of the vDSO is not known
 	// A program that was moved is not found where it is.
-	auxv := []string{"info auxv", "info sharedlibrary", "info threads", "thread apply all bt", "find", "p global", "p my_tls", "x/4i $pc"}
+	auxv := []string{"info auxv", "info sharedlibrary", "info threads", "thread apply all bt", "info registers", "find", "p global", "p my_tls", "x/4i $pc"}
 	registers := []string{"info registers"} // as far as an x86-64 without SSE's successors has them
 	siginfo := []string{"p $_siginfo.si_signo"}
 	tls := []string{"p my_tls"} // gdb 17 and later find it themselves

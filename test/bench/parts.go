@@ -114,3 +114,22 @@ func mountXFS(ctx context.Context, dir string, size int64) (string, func(), erro
 		os.Remove(image)
 	}, nil
 }
+
+// largestSegment is the address of the core's largest segment.
+func largestSegment(core string) (uint64, error) {
+	f, err := elf.Open(core)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var largest elf.ProgHeader
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && p.Filesz > largest.Filesz {
+			largest = p.ProgHeader
+		}
+	}
+	if largest.Filesz < findSize {
+		return 0, fmt.Errorf("%s has no segment of %d bytes", core, findSize)
+	}
+	return largest.Vaddr, nil
+}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -87,6 +88,23 @@ func (s *Server) PeakMemory() (int64, error) {
 		return 0, fmt.Errorf("no VmHWM of the server: %w", err)
 	}
 	return kib << 10, nil
+}
+
+// CPUTime is the processor time that the server has taken so far, in steps of 10 ms. Only before Stop.
+func (s *Server) CPUTime() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the name
+	fields := strings.Fields(rest)
+	const utime, tick = 11, 10 * time.Millisecond // USER_HZ is 100
+	var user, system int64
+	if len(fields) > utime+1 {
+		user, _ = strconv.ParseInt(fields[utime], 10, 64)
+		system, _ = strconv.ParseInt(fields[utime+1], 10, 64)
+	}
+	return time.Duration(user+system) * tick, nil
 }
 
 // Stop ends the server, as Ctrl-C would, and returns what it printed.
