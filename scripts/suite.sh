@@ -70,11 +70,11 @@ suite_failed() {
 	die "cannot fetch $2: check the network; unstable may lack a package for a day"
 }
 
-# suite_download NAME FOLDER PACKAGE…: fetches the packages and every dependency.
+# suite_download NAME FOLDER PACKAGE…: fetches the packages and every dependency, for the architecture suite_arch if that is set.
 suite_download() {
 	local name=$1 folder=$2
 	shift 2
-	suite_lists "$name" "$folder" amd64
+	suite_lists "$name" "$folder" "${suite_arch:-amd64}"
 	apt-get "${suite_options[@]}" install -y --download-only --no-install-recommends "$@" >"$folder/log" 2>&1 ||
 		suite_failed "$folder" "$* of Debian $name"
 }

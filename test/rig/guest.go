@@ -57,7 +57,7 @@ func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
 	if err != nil {
 		return err
 	}
-	err = g.record(ctx, config)
+	err = g.record(ctx, qemu, config)
 	if err != nil {
 		g.cmd.Cancel()
 		g.cmd.Wait()
@@ -97,8 +97,8 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 
 // arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
-	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
-		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
+	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none"}, qemu.Args...)
+	args = append(args, "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"), "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control")
 	args = append(args, config.Args...)
 	args = append(args, "-serial", "file:"+serial)
 	if !config.NoVMCoreInfo {
@@ -127,7 +127,7 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
-func (g *guest) record(ctx context.Context, config Config) error {
+func (g *guest) record(ctx context.Context, qemu QEMU, config Config) error {
 	if err := g.awaitUp(ctx, config); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
-	return abort(g.cmd)
+	return qemu.abort(g)
 }
 
 // awaitUp waits for the guest to be as far as its configuration says.

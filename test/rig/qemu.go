@@ -17,6 +17,11 @@ const (
 	Bullseye Build = "bullseye" // Debian 11's, 5.2, stripped, in a root folder of its own
 	Trixie   Build = "trixie"   // Debian 13's, 10.0, likewise
 	Sid      Build = "sid"      // Debian unstable's, 11.1 or newer, likewise
+
+	// Debian's own, 7.2, for hosts of other architectures.
+	ARM64Host   Build = "arm64-host"
+	S390XHost   Build = "s390x-host"
+	PPC64ELHost Build = "ppc64el-host"
 )
 
 // QEMU is an emulator that guests run in.
@@ -29,11 +34,17 @@ type QEMU struct {
 	// Root is the folder that is the root of its file system, so its core names files relative to it; "" if it has no own.
 	// Its cores are dumped with --sysroot Root.
 	Root string
+
+	// user emulates the host that the emulator was built for, with files of that in the folder sysroot; "" if it is this machine.
+	user, sysroot string
 }
 
 // command returns the program that starts the emulator, and its first arguments.
 func (q QEMU) command() (name string, args []string) {
-	if q.Root == "" {
+	switch {
+	case q.user != "":
+		return q.user, []string{"-L", q.sysroot, q.Exe}
+	case q.Root == "":
 		return q.Exe, nil
 	}
 	return filepath.Join(filepath.Dir(q.Root), "run"), []string{strings.TrimPrefix(q.Exe, q.Root)}
@@ -46,15 +57,15 @@ func (q QEMU) command() (name string, args []string) {
 //	suites/bullseye/root/usr/bin/    those of Bullseye; suites/bullseye/run starts them
 //	suites/trixie/root/usr/bin/      those of Trixie, likewise
 //	suites/sid/root/usr/bin/         those of Sid, likewise
+//	hosts/ARCH/root/usr/bin/         those for hosts of other architectures
 func Emulator(build Build, target string) (QEMU, error) {
-	q := QEMU{Name: string(build), Target: target}
-	if target != "x86_64" {
-		q.Name += "-" + target
-	}
 	name := "qemu-system-" + target
 	what := name + " of the build " + string(build)
+	var q QEMU
 	var err error
 	switch build {
+	case ARM64Host, S390XHost, PPC64ELHost:
+		q, err = hostEmulator(build, name, what)
 	case Stock:
 		switch target {
 		case "x86_64":
@@ -73,6 +84,10 @@ func Emulator(build Build, target string) (QEMU, error) {
 	default:
 		q.Exe, err = cached(what, setupTest, "suites", string(build), "root", "usr", "bin", name)
 		q.Root = strings.TrimSuffix(q.Exe, "/usr/bin/"+name)
+	}
+	q.Name, q.Target = string(build), target
+	if target != "x86_64" {
+		q.Name += "-" + target
 	}
 	return q, err
 }
