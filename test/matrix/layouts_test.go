@@ -28,7 +28,7 @@ var layouts = map[layoutKey][]field{
 	{elf.EM_AARCH64, 392, "CORE/0x1"}:     fields(run(32, 4, "pid"), run(112, 8, numbered("x", 31)+" sp pc pstate"), run(384, 4, "fpvalid")),
 	{elf.EM_AARCH64, 528, "CORE/0x2"}:     fields(run(0, 16, numbered("v", 32)), run(512, 4, "fpsr fpcr")),
 	{elf.EM_AARCH64, 592, "LINUX/0x405"}:  sve(16),
-	{elf.EM_AARCH64, 1136, "LINUX/0x405"}: sve(32),
+	{elf.EM_AARCH64, 2224, "LINUX/0x405"}: sve(64),
 	{elf.EM_ARM, 148, "CORE/0x1"}:         fields(run(24, 4, "pid"), run(72, 4, numbered("r", 16)+" cpsr orig_r0 fpvalid")),
 	{elf.EM_ARM, 260, "LINUX/0x400"}:      fields(run(0, 8, numbered("d", 32)), run(256, 4, "fpscr")),
 	{elf.EM_RISCV, 376, "CORE/0x1"}:       fields(run(32, 4, "pid"), run(112, 8, "pc "+after("x", 1, 31)+" fpvalid")),
