@@ -97,7 +97,11 @@ func compareDumps(c cell, ours, own *vmcore.File) []error {
 	if _, err := vmcore.Compare(ours, own); err != nil {
 		wrong = append(wrong, err)
 	}
-	for _, d := range c.unexplained(append(headerDifferences(ours.Header, own.Header), noteDifferences(ours, own)...)) {
+	found := headerDifferences(ours.Header, own.Header)
+	if len(found) == 0 {
+		found = noteDifferences(ours, own)
+	}
+	for _, d := range c.unexplained(found) {
 		wrong = append(wrong, d)
 	}
 	return wrong
