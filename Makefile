@@ -39,6 +39,6 @@ bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python scrip
 	scripts/bench $(PARTS)
 
 clean: ## what was built here; the cache folder stays
-	rm -rf bin lib
+	rm -rf bin lib lib.*
 
 .PHONY: help build lib install demo setup test e2e race lint fuzz bench clean
