@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,12 +66,26 @@ func own(ctx context.Context, c *client.Client, command string, out io.Writer) e
 	return nil
 }
 
-// What a client is told through a proxy is what the server itself tells it.
+// What a client is told through a proxy is what the server itself tells it. Only the client that does not acknowledge is told
+// more: the proxy does.
 func TestProxyPassesAllOn(t *testing.T) {
 	checkLeaks(t)
+	all, err := os.ReadFile("testdata/rich.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after, found := strings.Cut(string(all), "# the text is not acknowledged")
+	_, after, _ = strings.Cut(after, "\n\n")
+	if !found {
+		t.Fatal("the transcript has no part without acknowledgement")
+	}
+	path := filepath.Join(t.TempDir(), "rich.txt")
+	if err := os.WriteFile(path, []byte(before+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	c := dial(t, behind(t, newRich(), testLog(t)))
 	defer c.Close()
-	rsptest.Transcript(t, c, "testdata/rich.txt")
+	rsptest.Transcript(t, c, path)
 }
 
 func TestProxyRunsItsOwn(t *testing.T) {
