@@ -55,7 +55,7 @@ func own(ctx context.Context, c *client.Client, command string, out io.Writer) e
 	switch command {
 	case "own read":
 		p := make([]byte, 70_000)
-		n, err := c.ReadMemory(ctx, p, 0x1000)
+		n, err := c.ReadMemory(ctx, p, memStart)
 		fmt.Fprintf(out, "%d bytes, %x, then %v\n", n, p[:4], err)
 	case "own wait":
 		<-ctx.Done()
