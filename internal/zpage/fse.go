@@ -3,13 +3,14 @@ package zpage
 import (
 	"math"
 	mathbits "math/bits"
+	"slices"
 )
 
 const (
 	leastLog   = 5 // of a table's entries
 	mostLog    = 8
 	mostTree   = 6 // for the weights of a Huffman tree
-	symbols    = 53
+	symbols    = 64
 	mostStates = 1 << mostLog
 )
 
@@ -93,8 +94,8 @@ var log2 = func() (t [mostStates + 1]uint16) {
 // describe writes the frequencies of n symbols: each in as many bits as what is
 // left of all asks for, one less if it is small; behind one that is zero, how
 // many more are.
-func (f *fse) describe(w *bits, n int) {
-	w.add(uint64(f.log-leastLog), 4)
+func (f *fse) describe(w *writer, n int) {
+	w.put(uint64(f.log-leastLog), 4)
 	left, threshold, size := 1<<f.log+1, 1<<f.log, f.log+1
 	for i := 0; left > 1; {
 		p := int(f.norm[i])
@@ -108,8 +109,7 @@ func (f *fse) describe(w *bits, n int) {
 		if v < short {
 			bits--
 		}
-		w.add(uint64(v), bits)
-		w.flush()
+		w.put(uint64(v), bits)
 		for left < threshold {
 			size--
 			threshold >>= 1
@@ -122,10 +122,9 @@ func (f *fse) describe(w *bits, n int) {
 			zeros++
 		}
 		for ; zeros >= 3; zeros -= 3 {
-			w.add(3, 2)
-			w.flush()
+			w.put(3, 2)
 		}
-		w.add(uint64(zeros), 2)
+		w.put(uint64(zeros), 2)
 	}
 	w.align()
 }
@@ -178,44 +177,44 @@ func (f *fse) first(symbol uint8) uint {
 
 // write writes the bits with which a reader gets from the new state, in which
 // it reads the symbol, to the one given.
-func (f *fse) write(w *bits, state uint, symbol uint8) uint {
+func (f *fse) write(b bits, state uint, symbol uint8) (bits, uint) {
 	s := f.step[symbol]
-	n := uint(uint32(state)+s.bits) >> 16
-	w.add(uint64(state)&(1<<(n&15)-1), n)
-	return uint(f.next[int32(state>>(n&15))+s.find])
+	n := uint(uint32(state)+s.bits) >> 16 & 15
+	b = b.add(uint64(state)&(1<<n-1), n)
+	return b, uint(f.next[uint8(int32(state>>n)+s.find)])
 }
 
 // last writes the state in which a reader begins.
-func (f *fse) last(w *bits, state uint) {
-	w.add(uint64(state)&(1<<f.log-1), f.log)
+func (f *fse) last(w *writer, state uint) {
+	w.put(uint64(state)&(1<<f.log-1), f.log)
 }
 
 // pack writes the weights of a Huffman tree and reports whether it could. Two
 // states take turns.
-func (f *fse) pack(w *bits, weights []byte) bool {
+func (f *fse) pack(w *writer, weights []byte) bool {
 	var count [maxCode + 1]uint32
-	most := uint32(0)
 	for _, x := range weights {
 		count[x]++
-		most = max(most, count[x])
 	}
-	if int(most) == len(weights) || most == 1 {
+	if most := slices.Max(count[:]); int(most) == len(weights) || most == 1 {
 		return false
 	}
 	n := f.fit(count[:], len(weights), mostTree)
 	f.describe(w, n)
 	f.build(n)
-	var states [2]uint
-	for i := len(weights) - 1; i >= 0; i-- {
-		if i >= len(weights)-2 {
-			states[i&1] = f.first(weights[i])
-			continue
-		}
-		states[i&1] = f.write(w, states[i&1], weights[i])
-		w.flush()
+	i := len(weights) - 1
+	last, state := f.first(weights[i]), f.first(weights[i-1])
+	b, out := w.bits, w.out
+	for i -= 2; i >= 0; i-- {
+		var next uint
+		b, next = f.write(b, last, weights[i])
+		b = b.flush(out)
+		last, state = state, next
 	}
-	f.last(w, states[1])
-	f.last(w, states[0])
+	w.bits = b
+	// The first state is that of the first weight, and read first.
+	f.last(w, last)
+	f.last(w, state)
 	w.end()
 	return true
 }

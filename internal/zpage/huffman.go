@@ -35,7 +35,7 @@ type code struct {
 }
 
 // write writes the literals section.
-func (h *huffman) write(w *bits, lits []byte) {
+func (h *huffman) write(w *writer, lits []byte) {
 	if len(lits) >= fewest {
 		switch present := h.histogram(lits); {
 		case present == 1:
@@ -52,7 +52,7 @@ func (h *huffman) write(w *bits, lits []byte) {
 }
 
 // plainHeader is the header of literals that are not compressed.
-func plainHeader(w *bits, kind, n int) {
+func plainHeader(w *writer, kind, n int) {
 	switch {
 	case n < 1<<5:
 		w.bytes(uint64(kind|n<<3), 1)
@@ -98,7 +98,7 @@ func (h *huffman) flat(n int) bool {
 }
 
 // compress writes the section compressed, if that is worthwhile.
-func (h *huffman) compress(w *bits, lits []byte, present int) bool {
+func (h *huffman) compress(w *writer, lits []byte, present int) bool {
 	sorted := h.sort(present)
 	longest := h.lengths(sorted)
 	most := len(lits) - len(lits)/worth - 2
@@ -139,7 +139,7 @@ func (h *huffman) compress(w *bits, lits []byte, present int) bool {
 
 // writeTree describes the code: for each byte but the last that is there, which
 // readers can tell, a weight, which is longest+1 minus the bits.
-func (h *huffman) writeTree(w *bits, longest int) bool {
+func (h *huffman) writeTree(w *writer, longest int) bool {
 	var weights [256]byte
 	last := 0
 	for i, c := range h.codes {
@@ -170,7 +170,7 @@ func (h *huffman) writeTree(w *bits, longest int) bool {
 
 // fourStreams writes a table of three lengths, then a quarter of the literals
 // each.
-func (h *huffman) fourStreams(w *bits, lits []byte) {
+func (h *huffman) fourStreams(w *writer, lits []byte) {
 	table := w.at
 	w.at += 6
 	quarter := (len(lits) + 3) / 4
@@ -186,20 +186,22 @@ func (h *huffman) fourStreams(w *bits, lits []byte) {
 }
 
 // stream writes the codes of lits, the last one first.
-func (h *huffman) stream(w *bits, lits []byte) {
+func (h *huffman) stream(w *writer, lits []byte) {
+	b, out, codes := w.bits, w.out, &h.codes
 	n := len(lits)
 	for ; n%4 != 0; n-- {
-		c := h.codes[lits[n-1]]
-		w.add(uint64(c.value), uint(c.size))
+		c := codes[lits[n-1]]
+		b = b.add(uint64(c.value), uint(c.size))
 	}
-	w.flush()
+	b = b.flush(out)
 	for ; n > 0; n -= 4 {
 		four := lits[n-4 : n]
-		d, c, b, a := h.codes[four[3]], h.codes[four[2]], h.codes[four[1]], h.codes[four[0]]
-		low := uint64(d.value) | uint64(c.value)<<(d.size&31)
-		high := uint64(b.value) | uint64(a.value)<<(b.size&31)
-		w.add(low|high<<((d.size+c.size)&63), uint(d.size+c.size+b.size+a.size))
-		w.flush()
+		x, y, z, t := codes[four[3]], codes[four[2]], codes[four[1]], codes[four[0]]
+		low := uint64(x.value) | uint64(y.value)<<(x.size&63)
+		high := uint64(z.value) | uint64(t.value)<<(z.size&63)
+		both := uint(x.size + y.size)
+		b = b.add(low|high<<(both&63), both+uint(z.size+t.size)).flush(out)
 	}
+	w.bits = b
 	w.end()
 }

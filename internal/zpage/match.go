@@ -34,10 +34,8 @@ type sequence struct {
 type matcher struct {
 	// table has, by hash of hashBytes, where these were last seen.
 	table [1 << tableBits]uint16
-	// last are the offsets last used, the newest first.
-	last [3]uint32
-	lits []byte // of all sequences, and those behind the last one
-	seqs []sequence
+	lits  []byte // of all sequences, and those behind the last one
+	seqs  []sequence
 }
 
 // split leaves what it finds in lits and seqs.
@@ -46,76 +44,77 @@ func (m *matcher) split(page []byte) {
 		m.lits, m.seqs = make([]byte, room), make([]sequence, len(page)/minRepeat+1)
 	}
 	clear(m.table[:])
-	m.last = [3]uint32{1, 4, 8}
-	lits, seqs := m.lits[:cap(m.lits)], m.seqs[:cap(m.seqs)]
+	table, lits, seqs := &m.table, m.lits[:cap(m.lits)], m.seqs[:cap(m.seqs)]
+	last := offsetsUsed{1, 4, 8}
 	literals, sequences := 0, 0
 	end := len(page) - wordSize // the last position where a word can be read
 	anchor := 0                 // all before it is in lits and seqs
 	for s := 1; s < end; {
 		word := load(page, s)
-		slot := &m.table[hash(word)]
+		slot := &table[hash(word)]
 		from := int(*slot)
 		*slot = uint16(s)
 		// The offset used last is cheap, and the next byte is the likely place:
 		// a field that differs, in a list of alike structures.
-		if last := s - int(m.last[0]); last >= 0 && uint32((load(page, last)^word)>>8) == 0 {
-			s, from = s+1, last+1
-		} else if from >= s || uint32(load(page, from)^word) != 0 {
+		if at := s - int(last.a); at >= 0 && uint32((load(page, at)^word)>>8) == 0 {
+			s, from = s+1, at+1
+		} else if uint32(load(page, from)^word) != 0 {
 			s += 1 + (s-anchor)>>skipShift
 			continue
 		}
-		offset := s - from
-		for s > anchor && from > 0 && page[s-1] == page[from-1] {
-			s--
-			from--
-		}
 		n := minRepeat + same(page[s+minRepeat:], page[from+minRepeat:])
-		if n := s - anchor; n <= 2*wordSize && anchor+2*wordSize <= len(page) {
+		for s > anchor && from > 0 && page[s-1] == page[from-1] {
+			s, from, n = s-1, from-1, n+1
+		}
+		more := s - anchor
+		if more <= 2*wordSize && anchor+2*wordSize <= len(page) {
 			store(lits, literals, load(page, anchor))
 			store(lits, literals+wordSize, load(page, anchor+wordSize))
-			literals += n
 		} else {
-			literals += copy(lits[literals:], page[anchor:s])
+			copy(lits[literals:], page[anchor:s])
 		}
-		seqs[sequences] = sequence{uint32(s - anchor), uint32(n), m.code(uint32(offset), s > anchor)}
+		literals += more
+		var code uint32
+		last, code = last.use(uint32(s-from), more > 0)
+		seqs[sequences] = sequence{uint32(more), uint32(n), code}
 		sequences++
 		if s+2 <= end {
-			m.table[hash(load(page, s+2))] = uint16(s + 2)
+			table[hash(load(page, s+2))] = uint16(s + 2)
 		}
 		s += n
 		anchor = s
 		if s-2 <= end {
-			m.table[hash(load(page, s-2))] = uint16(s - 2)
+			table[hash(load(page, s-2))] = uint16(s - 2)
 		}
 	}
 	literals += copy(lits[literals:], page[anchor:])
 	m.lits, m.seqs = lits[:literals], seqs[:sequences]
 }
 
-func load(p []byte, at int) uint64     { return binary.LittleEndian.Uint64(p[at:]) }
-func store(p []byte, at int, v uint64) { binary.LittleEndian.PutUint64(p[at:], v) }
+// offsetsUsed are the last three, the newest first.
+type offsetsUsed struct{ a, b, c uint32 }
 
-// code is what a sequence says of an offset, which is then the newest. Without
+// use is what a sequence says of an offset, which is then the newest. Without
 // literals before it, a repeat has another offset than the one before it, and
 // the numbers mean the next ones.
-func (m *matcher) code(offset uint32, literals bool) uint32 {
-	i := 0
-	for i < 3 && m.last[i] != offset {
-		i++
+func (o offsetsUsed) use(offset uint32, literals bool) (offsetsUsed, uint32) {
+	skipped := uint32(1)
+	if literals {
+		skipped = 0
 	}
-	if i == 0 && !literals {
-		i = 3
-	}
-	copy(m.last[1:], m.last[:min(i, 2)])
-	m.last[0] = offset
 	switch {
-	case i == 3:
-		return offset + 3
-	case literals:
-		return uint32(i + 1)
+	case offset == o.a && literals:
+		return o, 1
+	case offset == o.b:
+		return offsetsUsed{offset, o.a, o.c}, 2 - skipped
+	case offset == o.c:
+		return offsetsUsed{offset, o.a, o.b}, 3 - skipped
 	}
-	return uint32(i)
+	return offsetsUsed{offset, o.a, o.b}, offset + 3
 }
+
+func load(p []byte, at int) uint64     { return binary.LittleEndian.Uint64(p[at:]) }
+func store(p []byte, at int, v uint64) { binary.LittleEndian.PutUint64(p[at:], v) }
 
 // hash is the slot of the table for the first bytes of a word.
 func hash(word uint64) uint64 {

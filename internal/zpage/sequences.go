@@ -42,7 +42,7 @@ var (
 
 // codesOf are the codes of numbers below n: those below plain are their own,
 // the further codes stand for as many numbers as their bits tell apart.
-func codesOf(plain, n int, more ...uint8) (codes [128]uint8, bits [symbols]uint8) {
+func codesOf(plain, n int, more ...uint8) (codes [128]uint8, bits [64]uint8) {
 	copy(bits[plain:], more)
 	for v, code := 0, 0; v < n; code++ {
 		for range 1 << bits[code] {
@@ -64,7 +64,7 @@ type coder struct {
 }
 
 // write writes the sequences section.
-func (c *coder) write(w *bits, seqs []sequence) {
+func (c *coder) write(w *writer, seqs []sequence) {
 	switch n := len(seqs); {
 	case n < 1<<7:
 		w.bytes(uint64(n), 1)
@@ -116,7 +116,7 @@ func (c *coder) encode(seqs []sequence) {
 
 // table chooses the table for one of the kinds and writes what readers need to
 // make it.
-func (c *coder) table(w *bits, kind, n int) (*fse, int) {
+func (c *coder) table(w *writer, kind, n int) (*fse, int) {
 	count := &c.count[kind]
 	std := &predefined[kind]
 	least := std.cost(count[:])
@@ -142,32 +142,32 @@ func (c *coder) table(w *bits, kind, n int) (*fse, int) {
 }
 
 // stream writes the sequences, the last one first.
-func (c *coder) stream(w *bits, seqs []sequence, tables *[kinds]*fse) {
+func (c *coder) stream(w *writer, seqs []sequence, tables *[kinds]*fse) {
 	ll, of, rl := tables[literalLengths], tables[offsets], tables[repeatLengths]
+	b, out := w.bits, w.out
 	i := len(seqs) - 1
 	x := c.codes[i]
 	llState, ofState, rlState := ll.first(x[literalLengths]), of.first(x[offsets]), rl.first(x[repeatLengths])
 	for {
 		s := seqs[i]
-		bits := uint(literalBits[x[literalLengths]])
-		w.add(uint64(s.literals)&(1<<bits-1), bits)
-		bits = uint(repeatBits[x[repeatLengths]])
-		w.add(uint64(s.length-3)&(1<<bits-1), bits)
-		w.flush()
-		bits = uint(x[offsets])
-		w.add(uint64(s.offset)&(1<<bits-1), bits)
+		n := uint(literalBits[x[literalLengths]&63]) & 31
+		b = b.add(uint64(s.literals)&(1<<n-1), n)
+		n = uint(repeatBits[x[repeatLengths]&63]) & 31
+		b = b.add(uint64(s.length-3)&(1<<n-1), n).flush(out)
+		n = uint(x[offsets]) & 31
+		b = b.add(uint64(s.offset)&(1<<n-1), n)
 		if i--; i < 0 {
 			break
 		}
 		x = c.codes[i]
-		ofState = of.write(w, ofState, x[offsets])
-		rlState = rl.write(w, rlState, x[repeatLengths])
-		llState = ll.write(w, llState, x[literalLengths])
-		w.flush()
+		b, ofState = of.write(b, ofState, x[offsets])
+		b, rlState = rl.write(b, rlState, x[repeatLengths])
+		b, llState = ll.write(b, llState, x[literalLengths])
+		b = b.flush(out)
 	}
+	w.bits = b.flush(out)
 	rl.last(w, rlState)
 	of.last(w, ofState)
 	ll.last(w, llState)
-	w.flush()
 	w.end()
 }

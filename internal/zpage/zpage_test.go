@@ -3,7 +3,9 @@ package zpage
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -148,4 +150,33 @@ func FuzzRoundTrip(f *testing.F) {
 		page = bytes.Repeat(page, int(times%16)+1)
 		check(t, decoder(t), new(Encoder), page[:min(len(page), MaxSize)])
 	})
+}
+
+// BenchmarkCompress goes over pages of all samples.
+func BenchmarkCompress(b *testing.B) {
+	all := slices.Collect(maps.Values(samples(4096)))
+	library, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithAllLitEntropyCompression(true))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer library.Close()
+	var e Encoder
+	for name, compress := range map[string]func(dst, page []byte) []byte{
+		"zpage": e.Compress, "library": func(dst, page []byte) []byte { return library.EncodeAll(page, dst) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(all) * 4096))
+			var dst []byte
+			packed := 0
+			for b.Loop() {
+				packed = 0
+				for _, page := range all {
+					dst = compress(dst[:0], page)
+					packed += len(dst)
+				}
+			}
+			b.ReportMetric(float64(packed)/float64(len(all)*4096), "ratio")
+		})
+	}
 }
