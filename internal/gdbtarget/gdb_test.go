@@ -308,7 +308,7 @@ func TestProc(t *testing.T) {
 					continue
 				}
 				mappings++
-				ours := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*%s\s+%s\s+%s\s+%s\s+\S+\s+%s$`,
+				ours := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*%s\s+%s\s+%s\s+%s\s+\S+\s+%s *$`,
 					f[0], f[1], f[2], f[3], regexp.QuoteMeta(f[4])))
 				if !ours.MatchString(remote) {
 					t.Errorf("missing: %s", line)
