@@ -48,7 +48,7 @@ func TestInGDB(t *testing.T) {
 				"dump-guest-memory "+first+" X86_64",
 				"shell true", `echo shell $_shell_exitcode\n`, "! exit 3", "print $_shell_exitcode + 100",
 				"pipe info threads | wc -l",
-				"shell ls -l /proc/self/fd | grep -c -e guestcore -e 90[0-3] || true",
+				"shell ls /proc/self/fd | grep -c -x -e 90[0-3] || true",
 				"guestcore-load", "guestcore-load",
 				"jit-reader-unload", "jit-reader-load "+library,
 				`dump-guest-memory --format kdump-zlib "`+second+`"`,
