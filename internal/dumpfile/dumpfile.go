@@ -50,6 +50,10 @@ type File struct {
 	Absent []guest.Missing
 	// Lost is the memory that the file should hold and is cut short of.
 	Lost []guest.Missing
+	// CPUs are the processors whose registers the reader of the format takes
+	// from it, nil for a format of which it takes none. What the file does not
+	// say of a register is 0 or nil.
+	CPUs []guest.CPU
 	// Problems are what else is wrong with the file.
 	Problems []string
 
