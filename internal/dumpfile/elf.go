@@ -33,7 +33,7 @@ func openELF(path string) (*File, error) {
 func newELF(v *vmcorefile.File) (*File, error) {
 	f := &File{
 		Format: fmt.Sprintf("ELF, %s", machineName(v.Class, v.Order, v.Machine)),
-		Class:  v.Class, Order: v.Order, Block: 1, close: v.Close,
+		Class:  v.Class, Order: v.Order, Machine: v.Machine, Block: 1, close: v.Close,
 	}
 	f.readNotes(v.Notes)
 	if ofProcess(f.notes) {

@@ -1,6 +1,7 @@
 package dumpfile
 
 import (
+	"debug/elf"
 	"errors"
 	"fmt"
 
@@ -28,34 +29,57 @@ func openKdump(path string) (*File, error) {
 func newKdump(k *kdumpfile.File) (*File, error) {
 	f := &File{
 		Format: kdumpName(k), Class: k.Class, Order: k.Order, Block: uint64(k.BlockSize),
-		memory: pages{k}, close: k.Close,
+		uname: k.UTS[4], memory: pages{k}, close: k.Close,
 	}
 	notes, err := k.Notes()
 	if err != nil {
 		return nil, err
 	}
 	f.readNotes(notes)
-	for _, r := range k.Ranges() {
+	if text, err := k.VMCoreInfo(); err == nil && len(text) > 0 && f.note("VMCOREINFO").name == "" {
+		f.notes = append(f.notes, note{name: "VMCOREINFO", desc: text}) // as makedumpfile has it
+	}
+	f.readPhysBase(k)
+	f.holds(k.Ranges(), k.Exist(), k.Split)
+	return f, nil
+}
+
+// holds sets the memory that is in the file and what of the guest's is not;
+// parts tells that it may be in other parts of the file.
+func (f *File) holds(stored, exist []kdumpfile.Range, parts bool) {
+	reason := "was left out when the file was written"
+	if parts {
+		reason = "is not in this part of a split file, or was left out when it was written: give all parts"
+	}
+	for _, r := range stored {
 		f.Ranges = append(f.Ranges, guest.Range{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr})
 	}
-	stored := f.Ranges
-	for _, r := range k.Exist() {
+	f.Ranges = join(f.Ranges)
+	rest := f.Ranges
+	for _, r := range exist {
 		start, end := addr.GPA(r.Addr), addr.GPA(r.End)
 		left := func(to addr.GPA) {
 			if to > start {
-				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: "was left out when the file was written"})
+				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: reason})
 			}
 		}
-		for len(stored) > 0 && stored[0].Addr < end {
-			left(stored[0].Addr)
-			if start = max(start, stored[0].End()); start > end {
+		for len(rest) > 0 && rest[0].Addr < end {
+			left(rest[0].Addr)
+			if start = max(start, rest[0].End()); start > end {
 				break
 			}
-			stored = stored[1:]
+			rest = rest[1:]
 		}
 		left(end)
 	}
-	return f, nil
+}
+
+// readPhysBase takes phys_base of an x86-64 kernel.
+func (f *File) readPhysBase(k *kdumpfile.File) {
+	if g, err := f.Arch(""); err == nil && g.Machine == elf.EM_X86_64 {
+		base := int64(k.PhysBase)
+		f.PhysBase = &base
+	}
 }
 
 // kdumpName is "kdump-zlib, 64-bit little-endian x86_64, blocks of 4096 bytes".
