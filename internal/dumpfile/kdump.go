@@ -1,9 +1,12 @@
 package dumpfile
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/dump/kdumpfile"
@@ -40,38 +43,66 @@ func newKdump(k *kdumpfile.File) (*File, error) {
 		f.notes = append(f.notes, note{name: "VMCOREINFO", desc: text}) // as makedumpfile has it
 	}
 	f.readPhysBase(k)
-	f.holds(k.Ranges(), k.Exist(), k.Split)
+	covers := kdumpfile.Range{End: math.MaxInt64}
+	if k.Split {
+		covers = covered(k)
+	}
+	f.holds(k.Ranges(), k.Exist(), []kdumpfile.Range{covers})
 	return f, nil
 }
 
-// holds sets the memory that is in the file and what of the guest's is not;
-// parts tells that it may be in other parts of the file.
-func (f *File) holds(stored, exist []kdumpfile.Range, parts bool) {
-	reason := "was left out when the file was written"
-	if parts {
-		reason = "is not in this part of a split file, or was left out when it was written: give all parts"
-	}
+// covered is the memory that a part of a split file has the pages of.
+func covered(k *kdumpfile.File) kdumpfile.Range {
+	return kdumpfile.Range{Addr: uint64(k.Start * k.BlockSize), End: uint64(k.End * k.BlockSize)}
+}
+
+// holds sets the memory that is in the file and what of the guest's is not.
+// covered is what the file, as far as it was given, would hold at most.
+func (f *File) holds(stored, exist, covered []kdumpfile.Range) {
+	f.Ranges = nil
 	for _, r := range stored {
 		f.Ranges = append(f.Ranges, guest.Range{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr})
 	}
 	f.Ranges = join(f.Ranges)
-	rest := f.Ranges
-	for _, r := range exist {
-		start, end := addr.GPA(r.Addr), addr.GPA(r.End)
-		left := func(to addr.GPA) {
-			if to > start {
-				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: reason})
+	f.Absent = nil
+	for _, gap := range without(exist, stored) {
+		for _, out := range without([]kdumpfile.Range{gap}, covered) {
+			f.absent(out, "is in a part of the split file that was not given")
+		}
+		for _, c := range covered {
+			if start, end := max(gap.Addr, c.Addr), min(gap.End, c.End); start < end {
+				f.absent(kdumpfile.Range{Addr: start, End: end}, "was left out when the file was written")
 			}
 		}
-		for len(rest) > 0 && rest[0].Addr < end {
-			left(rest[0].Addr)
-			if start = max(start, rest[0].End()); start > end {
+	}
+	slices.SortFunc(f.Absent, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
+}
+
+func (f *File) absent(r kdumpfile.Range, reason string) {
+	f.Absent = append(f.Absent, guest.Missing{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr, Reason: reason})
+}
+
+// without is what of all is not in some. Both are in order.
+func without(all, some []kdumpfile.Range) []kdumpfile.Range {
+	var out []kdumpfile.Range
+	for _, r := range all {
+		for len(some) > 0 && some[0].End <= r.Addr {
+			some = some[1:]
+		}
+		for _, s := range some {
+			if s.Addr >= r.End {
 				break
 			}
-			rest = rest[1:]
+			if s.Addr > r.Addr {
+				out = append(out, kdumpfile.Range{Addr: r.Addr, End: s.Addr})
+			}
+			r.Addr = max(r.Addr, min(s.End, r.End))
 		}
-		left(end)
+		if r.Addr < r.End {
+			out = append(out, r)
+		}
 	}
+	return out
 }
 
 // readPhysBase takes phys_base of an x86-64 kernel.

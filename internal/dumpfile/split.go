@@ -71,27 +71,14 @@ func (s *split) file() (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stored []kdumpfile.Range
+	var stored, covers []kdumpfile.Range
 	for _, p := range s.parts {
-		stored = append(stored, p.Ranges()...)
+		stored, covers = append(stored, p.Ranges()...), append(covers, covered(p.File))
 	}
-	f.Ranges, f.Absent = nil, nil
-	f.holds(stored, first.Exist(), s.parts[0].Start > 0 || !s.whole())
+	f.holds(stored, first.Exist(), covers)
 	f.Format += fmt.Sprintf(", in %d parts", len(s.parts))
 	f.memory, f.close = s, s.Close
 	return f, nil
-}
-
-// whole reports whether no part is missing.
-func (s *split) whole() bool {
-	at := int64(0)
-	for _, p := range s.parts {
-		if p.Start != at {
-			return false
-		}
-		at = p.End
-	}
-	return at == s.parts[0].MaxPage
 }
 
 // part is the part that has the page at an address.
