@@ -46,8 +46,28 @@ var armAnchors = []armRegister{{"ELR_EL1", "elr_el", 1, false}, {"SP_EL0", "sp_e
 // maxRegInfo bounds sizeof ARMCPRegInfo, bytes; it had 136 to 216.
 const maxRegInfo = 256
 
-// armSystemRegisters finds the members of CPUARMState that system registers
-// are kept in. known are those that VMState tells.
+// armFacts finds the members of CPUARMState that system registers are kept in,
+// and those of ARMCPU that properties stand for.
+func armFacts(vm *VM, c vcpu, f *cpuFacts) {
+	for path, p := range vm.armProperties(c, f.whole) {
+		f.own[path] = p
+	}
+	if len(f.regs) == 0 {
+		return
+	}
+	found, err := vm.armSystemRegisters(f.regs)
+	if err != nil {
+		f.notes = append(f.notes, err.Error())
+	}
+	for path, p := range found {
+		if _, ok := f.regs[path]; !ok {
+			f.regs[path] = p
+		}
+	}
+}
+
+// armSystemRegisters finds the members that system registers are kept in. known
+// are those that VMState tells.
 func (vm *VM) armSystemRegisters(known map[string]ctype.Place) (map[string]ctype.Place, error) {
 	names := map[string]bool{}
 	for _, r := range slices.Concat(armRegisters, armAnchors) {

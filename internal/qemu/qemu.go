@@ -97,6 +97,19 @@ type VM struct {
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
 func Open(src Source) (*VM, error) {
+	vm := newVM(src)
+	if err := vm.findView(); err != nil {
+		return nil, err
+	}
+	vm.findDiscards()
+	if err := vm.placeBlocks(); err != nil {
+		return nil, err
+	}
+	return vm, nil
+}
+
+// newVM is a VM of which nothing is known yet.
+func newVM(src Source) *VM {
 	if src.Log == nil {
 		src.Log = slog.New(slog.DiscardHandler)
 	}
@@ -112,14 +125,7 @@ func Open(src Source) (*VM, error) {
 	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
-	if err := vm.findView(); err != nil {
-		return nil, err
-	}
-	vm.findDiscards()
-	if err := vm.placeBlocks(); err != nil {
-		return nil, err
-	}
-	return vm, nil
+	return vm
 }
 
 // use sees the process's memory through a layout from now on.
@@ -138,6 +144,9 @@ func (vm *VM) use(l layout) {
 // try reads the memory of the guest whose AddressSpace is at a. It fails
 // unless all that must hold in a QEMU does.
 func (vm *VM) try(a addr.HVA) error {
+	if err := vm.layout.checkRuns(); err != nil {
+		return err
+	}
 	vm.blockAt, vm.blocks = map[addr.HVA]*RAMBlock{}, nil
 	view, err := vm.readView(a)
 	if err != nil {
