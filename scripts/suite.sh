@@ -32,11 +32,10 @@ suite_program() {
 	chmod +x "$cache/bin/$1-$2"
 }
 
-# suite_download NAME FOLDER PACKAGE…: fetches the packages, from where the system's own release comes from. apt is told
-# that nothing is installed, so every dependency comes.
-suite_download() {
-	local name=$1 folder=$2 mirror options keys=/usr/share/keyrings/debian-archive-keyring.gpg
-	shift 2
+# suite_lists NAME FOLDER ARCH: fetches the package lists of a release for an architecture, from where the system's own come
+# from, and sets suite_options to those of an apt that has its state in FOLDER. It is told that nothing is installed.
+suite_lists() {
+	local name=$1 folder=$2 arch=$3 mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg
 	apt_lists # they name the release, and a new machine has none of its own
 	# shellcheck disable=SC1091,SC2016
 	mirror=$(apt-get "${apt_options[@]}" indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
@@ -46,16 +45,25 @@ suite_download() {
 	mkdir -p "$folder"/{state/lists/partial,cache/archives/partial}
 	: >"$folder/state/status"
 	echo "deb [signed-by=$keys] $mirror $name main" >"$folder/sources"
-	options=("${apt_options[@]}" -o "Dir::State=$folder/state" -o "Dir::State::status=$folder/state/status"
+	suite_options=("${apt_options[@]}" -o "Dir::State=$folder/state" -o "Dir::State::status=$folder/state/status"
 		-o "Dir::Cache=$folder/cache" -o "Dir::Etc::sourcelist=$folder/sources" -o Dir::Etc::sourceparts=/dev/null
-		-o Dir::Etc::preferencesparts=/dev/null -o APT::Architecture=amd64 -o APT::Architectures=amd64 -o Acquire::Languages=none)
-	{
-		apt-get "${options[@]}" --error-on=any update &&
-			apt-get "${options[@]}" install -y --download-only --no-install-recommends "$@"
-	} >"$folder/log" 2>&1 || {
-		tail -n 20 "$folder/log" >&2
-		die "cannot fetch $* of Debian $name: check the network; unstable may lack a package for a day"
-	}
+		-o Dir::Etc::preferencesparts=/dev/null -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o Acquire::Languages=none)
+	apt-get "${suite_options[@]}" --error-on=any update >"$folder/log" 2>&1 || suite_failed "$folder" "the lists of Debian $name"
+}
+
+# suite_failed FOLDER WHAT: ends the script: WHAT could not be fetched, as the log in FOLDER tells.
+suite_failed() {
+	tail -n 20 "$1/log" >&2
+	die "cannot fetch $2: check the network; unstable may lack a package for a day"
+}
+
+# suite_download NAME FOLDER PACKAGE…: fetches the packages and every dependency.
+suite_download() {
+	local name=$1 folder=$2
+	shift 2
+	suite_lists "$name" "$folder" amd64
+	apt-get "${suite_options[@]}" install -y --download-only --no-install-recommends "$@" >"$folder/log" 2>&1 ||
+		suite_failed "$folder" "$* of Debian $name"
 }
 
 # suite_unpack FOLDER ROOT: unpacks what suite_download left in FOLDER, without documentation. The links of the merged /usr

@@ -13,12 +13,6 @@ type RISCV struct {
 	Priv          int // privilege: 0 user, 1 supervisor, 3 machine
 }
 
-// mstatusUBE tells that user mode works on big-endian data.
-const mstatusUBE = 1 << 6
-
-// BigEndian reports whether user mode works on big-endian data.
-func (s *RISCV) BigEndian() bool { return s.MStatus&mstatusUBE != 0 }
-
 // Registers lists the registers, see [State].
 func (s *RISCV) Registers() []Register {
 	word := func(name string, v uint64) Register {

@@ -256,6 +256,9 @@ func TestJSON(t *testing.T) {
 	if absent, ok := d["absent"].([]any); !ok || len(absent) != 0 {
 		t.Errorf("absent is %v", d["absent"])
 	}
+	if cpus, ok := d["cpus"].([]any); !ok || len(cpus) != 2 || cpus[1].(map[string]any)["trust"] != "valid" {
+		t.Errorf("cpus are %v", d["cpus"])
+	}
 	if _, ok := d["begin"]; ok {
 		t.Errorf("all of memory begins at %v", d["begin"])
 	}

@@ -10,6 +10,8 @@ import (
 	"guestcore/internal/argv"
 	"guestcore/internal/corefile"
 	"guestcore/internal/progress"
+	"guestcore/internal/rsp/client"
+	"guestcore/internal/rsp/endpoint"
 	"guestcore/internal/session"
 )
 
@@ -34,8 +36,8 @@ func (f *flags) parse(e *env, args []string, least, most int) (done bool, err er
 	if err != nil {
 		return false, usagef("%v", err)
 	}
-	if f.src != nil && f.src.pid > 0 {
-		f.args = append([]string{session.PID(f.src.pid)}, f.args...)
+	if f.src != nil {
+		f.args = append(f.src.named(), f.args...)
 	}
 	switch n := len(f.args); {
 	case n < least:
@@ -92,6 +94,7 @@ type source struct {
 	coredumpDir  string
 	pid          int
 	noStop       bool
+	upstream     string
 	partial      bool
 	verbose      bool
 	show         progress.Renderer // of a decompression; nil: as stderr is
@@ -101,6 +104,7 @@ func (f *flags) source() *source {
 	s := &source{ram: pairs{}}
 	f.src = s
 	f.IntVar(&s.pid, "pid", 0, "the QEMU with that process id instead of CORE, `PID`; it is stopped meanwhile")
+	f.StringVar(&s.upstream, "upstream", "", "the QEMU that a gdbserver at `ADDRESS` has, or QEMU's own -s, instead of CORE: HOST:PORT, unix:PATH or a terminal")
 	f.BoolVar(&s.noStop, "no-stop", false, "with --pid: leave QEMU running, if its guest is stopped")
 	f.StringVar(&s.exe, "exe", "", "QEMU's executable, if not the `FILE` the core names")
 	f.Var(&s.debugDirs, "debug-dir", "a `DIR` that separate debug files are looked for under; may be repeated (default /usr/lib/debug)")
@@ -113,19 +117,31 @@ func (f *flags) source() *source {
 	return s
 }
 
+// named is the source that a flag names, as the argument that it takes the
+// place of.
+func (s *source) named() []string {
+	switch {
+	case s.pid > 0:
+		return []string{session.PID(s.pid)}
+	case s.upstream != "":
+		return []string{s.upstream}
+	}
+	return nil
+}
+
 // partial is the flag for commands that write no dump: those have it of the
 // dump.
 func (f *flags) partial(s *source) {
 	f.BoolVar(&s.partial, "partial", false, "take what there is of a compressed core that is cut short")
 }
 
-// open opens the core with those flags.
-func (s *source) open(e *env, core string) (*session.Session, error) {
+// options are those of a session with these flags.
+func (s *source) options(e *env, core string) session.Options {
 	show := s.show
 	if show == nil {
 		show = progress.ForFile(e.stderr)
 	}
-	opened, err := session.Open(e.ctx, session.Options{
+	return session.Options{
 		Core:        core,
 		NoStop:      s.noStop,
 		Exe:         s.exe,
@@ -136,7 +152,33 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 		Spool:       corefile.Options{Dir: s.spoolDir, Partial: s.partial, Show: show},
 		CoredumpDir: s.coredumpDir,
 		Log:         logger(e, s.verbose),
-	})
+	}
+}
+
+// connect connects to the server that the flags name, until the program ends.
+func (s *source) connect(e *env) (*client.Client, error) {
+	conn, err := endpoint.Dial(e.ctx, s.upstream)
+	if err != nil {
+		return nil, fmt.Errorf("--upstream: %w", err)
+	}
+	c := client.New(conn)
+	if err := c.Hello(e.ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("--upstream %s: %w", s.upstream, err), c.Close())
+	}
+	return c, nil
+}
+
+// open opens the core with those flags.
+func (s *source) open(e *env, core string) (*session.Session, error) {
+	o := s.options(e, core)
+	if s.upstream != "" {
+		server, err := s.connect(e)
+		if err != nil {
+			return nil, err
+		}
+		o.Server = server
+	}
+	opened, err := session.Open(e.ctx, o)
 	if err != nil {
 		return nil, err
 	}

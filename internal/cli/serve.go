@@ -31,6 +31,14 @@ var serveCommand = &command{
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err
 		}
+		options := rsp.Options{
+			Log:   logger(e, src.verbose),
+			Trace: logger(e, *packets),
+			Once:  *once,
+		}
+		if src.upstream != "" {
+			return serveProxy(e, src, &w, options, *asJSON)
+		}
 		s, err := src.open(e, f.arg(0))
 		if err != nil {
 			return err
@@ -55,11 +63,7 @@ var serveCommand = &command{
 		if err := w.announce(e, s, ln, *asJSON); err != nil {
 			return err
 		}
-		err = rsp.ServeAll(e.ctx, ln, t, rsp.Options{
-			Log:   logger(e, src.verbose),
-			Trace: logger(e, *packets),
-			Once:  *once,
-		})
+		err = rsp.ServeAll(e.ctx, ln, t, options)
 		return cmp.Or(m.Finish(e.ctx, e.stderr), err) // before the session is closed
 	},
 }
@@ -99,9 +103,10 @@ func (w *way) open(e *env) (listener, error) {
 // announcement is what is served, for --json.
 type announcement struct {
 	Target     string   `json:"target,omitempty"` // for gdb's "target remote"
-	Executable string   `json:"executable"`
-	PID        int      `json:"pid"`
-	Threads    int      `json:"threads"`
+	Upstream   string   `json:"upstream,omitempty"`
+	Executable string   `json:"executable,omitempty"`
+	PID        int      `json:"pid,omitempty"`
+	Threads    int      `json:"threads,omitempty"`
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
@@ -113,7 +118,9 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 		out = e.stderr
 	}
 	if asJSON {
-		return printJSON(out, announcement{ln.Target(), s.ExePath, s.Process.PID(), len(s.Process.Threads()), s.Warnings})
+		return printJSON(out, announcement{
+			Target: ln.Target(), Executable: s.ExePath, PID: s.Process.PID(), Threads: len(s.Process.Threads()), Warnings: s.Warnings,
+		})
 	}
 	fmt.Fprintf(out, "guestcore: %s of %s, pid %d, %d threads\n", s.What(), s.ExePath, s.Process.PID(), len(s.Process.Threads()))
 	for _, warning := range s.Warnings {

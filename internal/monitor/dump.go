@@ -129,7 +129,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 			return nil, err
 		}
 	}
-	vm, err := m.Session.VM()
+	rows, err := m.Session.Rows()
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return nil, err
 	}
-	printRows(out, vm.Rows())
+	printRows(out, rows)
 	notes := machine.Notes
 	if k := machine.Kernel; k.NoteAddr != nil {
 		notes = append(slices.Clone(notes), "VMCOREINFO was "+k.Note)
@@ -170,6 +170,10 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return nil, err
 	}
 	m.last = newDumping(r, job)
+	m.last.cpus = []CPU{}
+	for _, c := range machine.CPUs {
+		m.last.cpus = append(m.last.cpus, newCPU(c))
+	}
 	m.last.arch, m.last.warnings, m.last.notes = machine.Arch.Name, warnings, notes
 	file := m.last.request.File
 	if r.To != nil {

@@ -60,7 +60,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.BoolVar(&a.hmp.snappy, "s", false, "as in QEMU's monitor: --format kdump-snappy")
 	fs.BoolVar(&a.hmp.raw, "R", false, "as in QEMU's monitor: not the flattened form, which only a pipe gets here anyway")
 	fs.BoolVar(&a.r.Paging, "p", false, "as in QEMU's monitor: --paging")
-	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor; refused, it needs the vCPUs' state")
+	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor; refused, Windows crash dumps are not written yet")
 	return a
 }
 
@@ -125,8 +125,7 @@ func (a *DumpArgs) position(r *DumpRequest, words []string) error {
 // format settles the format: by its name or by one of QEMU's letters.
 func (a *DumpArgs) format(r *DumpRequest) error {
 	if a.hmp.windows {
-		return errors.New("-w, a Windows crash dump, needs the registers of the vCPUs, which come with vCPU state and are not read yet: " +
-			"leave it out for an ELF dump")
+		return errors.New("-w, a Windows crash dump, is not written yet: leave it out for an ELF dump")
 	}
 	for _, letter := range []struct {
 		given        bool

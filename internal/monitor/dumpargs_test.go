@@ -121,7 +121,7 @@ func TestDumpArgsRefused(t *testing.T) {
 		"f 0 1 --begin 0":                 "BEGIN and LENGTH are given twice, as 0 1 and as --begin and --length",
 		"-p -z f":                         "-p and --paging give memory virtual addresses, and kdump-zlib has none, with QEMU too",
 		"f --paging --format kdump-lzo":   "and kdump-lzo has none",
-		"-w f":                            "-w, a Windows crash dump, needs the registers",
+		"-w f":                            "-w, a Windows crash dump, is not written yet",
 		"-z -l f":                         "-l is the format kdump-lzo, and kdump-zlib is asked for too: leave one out",
 		"-l -s f":                         "-s is the format kdump-snappy, and kdump-lzo is asked for too",
 		"-z --format elf f":               "-z is the format kdump-zlib, and elf is asked for too",

@@ -20,6 +20,7 @@ import (
 type dumping struct {
 	request  DumpRequest // File is absolute, if it is one
 	arch     string
+	cpus     []CPU
 	warnings []string
 	notes    []string
 	open     linux.Commands // to open it with

@@ -45,6 +45,11 @@ func (r Register) hex() string {
 	return fmt.Sprintf("%x", v)
 }
 
+// newCPU describes a vCPU, without its registers.
+func newCPU(c guest.CPU) CPU {
+	return CPU{Index: c.Index, Thread: c.Thread, Activity: c.Activity, Trust: c.Trust.String(), Reason: c.Reason}
+}
+
 // cpus lists the vCPUs with their registers.
 func cpus(vm *qemu.VM) ([]CPU, error) {
 	all, err := vm.CPUs()
@@ -53,7 +58,7 @@ func cpus(vm *qemu.VM) ([]CPU, error) {
 	}
 	out := []CPU{}
 	for _, c := range all {
-		cpu := CPU{Index: c.Index, Thread: c.Thread, Activity: c.Activity, Trust: c.Trust.String(), Reason: c.Reason}
+		cpu := newCPU(c)
 		if c.Trust != guest.Unknown {
 			for _, r := range c.State.Registers() {
 				cpu.Registers = append(cpu.Registers, Register(r))

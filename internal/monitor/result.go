@@ -19,6 +19,7 @@ type DumpResult struct {
 	Zeros     int64    `json:"zeros"` // zeros that are
 	Seconds   float64  `json:"seconds"`
 	Absent    []Absent `json:"absent"`
+	CPUs      []CPU    `json:"cpus"` // how far the registers in the file can be relied on; Remarks say which are not in it
 	Remarks   []string `json:"remarks,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
 	Notes     []string `json:"notes,omitempty"`
@@ -39,7 +40,7 @@ func newDumpResult(d *dumping) DumpResult {
 	r := DumpResult{
 		Path: s.Path, Format: s.Format, Arch: d.arch, Size: s.Size, Memory: s.Memory,
 		Copied: s.Copied, Direct: s.Direct, Reflinked: s.Reflinked, Holes: s.Holes, Zeros: s.Zeros, Seconds: s.Elapsed.Seconds(),
-		Absent: []Absent{}, Remarks: s.Remarks, Warnings: d.warnings, Notes: d.notes, Open: d.open,
+		Absent: []Absent{}, CPUs: d.cpus, Remarks: s.Remarks, Warnings: d.warnings, Notes: d.notes, Open: d.open,
 	}
 	if w := d.request.Window; !w.IsZero() {
 		begin := uint64(w.Begin)

@@ -28,7 +28,7 @@ var targets = []target{
 	{"-s390x-cpu", "", []string{"s390"}, false},
 	{"-powerpc64-cpu", "", []string{"ppc64-le", "ppc64-be"}, false},
 	{"-riscv-cpu", "riscv32", []string{"riscv32"}, false},
-	{"-riscv-cpu", "", []string{"riscv64"}, false},
+	{"-riscv-cpu", "", []string{"riscv64", "riscv32"}, false},
 	{"-loongarch-cpu", "", []string{"loongarch64"}, false},
 }
 
@@ -47,6 +47,11 @@ func archOf(state arch.State) string {
 			return "arm-be"
 		}
 		return "arm"
+	case *arch.RISCV: // QEMU lets no guest turn on big-endian data
+		if s.Narrow {
+			return "riscv32"
+		}
+		return "riscv64"
 	case *arch.PPC64:
 		if s.LittleEndian {
 			return "ppc64-le"
@@ -90,7 +95,24 @@ func (vm *VM) Arch(name string) (g arch.Guest, warning string, err error) {
 	case !slices.Contains(t.archs, g.Name):
 		return g, "", fmt.Errorf("%w %s was asked for, but the vCPUs are of type %s: use %s, or auto", ErrArch, g, typ, strings.Join(t.archs, " or "))
 	}
+	// An x86 vCPU can be dumped as either, whatever its mode.
+	own, ok := vm.ownArch(cpus[0], t)
+	if ok && (own.Machine != g.Machine || own.Class != g.Class) && g.Machine != elf.EM_X86_64 && g.Machine != elf.EM_386 {
+		return g, "", fmt.Errorf("%w %s was asked for, but the first vCPU is one of %s: use that, or auto", ErrArch, g, own)
+	}
 	return g, "", nil
+}
+
+// ownArch is the architecture of a target's guest by its first vCPU, false if
+// that does not tell.
+func (vm *VM) ownArch(first vcpu, t target) (arch.Guest, bool) {
+	state, err := vm.state(first)
+	if err != nil {
+		return arch.Guest{}, false
+	}
+	name := archOf(state)
+	g, err := arch.GuestByName(name)
+	return g, err == nil && slices.Contains(t.archs, name)
 }
 
 // target is the target with vCPUs of a type.
@@ -108,11 +130,8 @@ func (vm *VM) target(cpuType string) (target, bool) {
 // registers or, where those are not to be had and the two differ in byte order,
 // by the guest kernel's vmcoreinfo note.
 func (vm *VM) autoArch(first vcpu, t target) (g arch.Guest, warning string, err error) {
-	if state, err := vm.state(first); err == nil {
-		if name := archOf(state); slices.Contains(t.archs, name) {
-			g, err = arch.GuestByName(name)
-			return vm.withClass(g), "", err
-		}
+	if g, ok := vm.ownArch(first, t); ok {
+		return vm.withClass(g), "", nil
 	}
 	if g, err = arch.GuestByName(t.archs[0]); err != nil || len(t.archs) == 1 {
 		return vm.withClass(g), "", err

@@ -55,6 +55,9 @@ const (
 	softInputDenormal softFlags = 1 << 14
 )
 
+// softFlagsMember is the path of the exceptions in a float_status.
+const softFlagsMember = ".float_exception_flags"
+
 // fpsr is the bits of FPSR that the exceptions set, with FPCR.AH or without.
 func (f softFlags) fpsr(ah bool) (bits uint32) {
 	set := func(on softFlags, bit uint32) {
@@ -93,7 +96,7 @@ func (c armCPU) exceptions(fpcr uint64) uint32 {
 	}
 	narrow = c.status("vfp.fp_status") | c.status("vfp.standard_fp_status")
 	for _, halves := range []string{"vfp.fp_status_f16", "vfp.standard_fp_status_f16"} { // since 2.12, 5.1
-		if env.Has(halves) {
+		if env.Has(halves + softFlagsMember) {
 			narrow |= c.status(halves) &^ softInputFlushed
 		}
 	}
@@ -102,7 +105,7 @@ func (c armCPU) exceptions(fpcr uint64) uint32 {
 
 // status is the exceptions of a float_status.
 func (c armCPU) status(path string) softFlags {
-	path += ".float_exception_flags"
+	path += softFlagsMember
 	v := c.env.Uint(path)
 	if size(c.env, path) == 1 { // before 7.0: bit 1 was not used
 		return softFlags(v&1 | v>>1&0x7e)

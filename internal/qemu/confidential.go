@@ -32,7 +32,7 @@ var confidentialTypes = map[string]string{
 	"sev-guest":     "AMD SEV encrypts its memory",
 	"sev-snp-guest": "AMD SEV-SNP keeps its private memory from QEMU",
 	"tdx-guest":     "Intel TDX keeps its private memory from QEMU",
-	"s390-pv-guest": "protected virtualization encrypts its memory as soon as the guest asks for it",
+	typeS390Guest:   "protected virtualization encrypts its memory",
 	"pef-guest":     "POWER's Protected Execution Facility encrypts its memory as soon as the guest asks for it",
 }
 
@@ -65,6 +65,12 @@ func (vm *VM) findConfidential() (c confidential, err error) {
 		return c, err
 	}
 	c.accel, _ = m.accelerator()
+	if protected, known, err := vm.s390Protected(m); known && err == nil {
+		if protected {
+			c.typ = typeS390Guest
+		}
+		return c, nil
+	}
 	err = m.pointers(func(p addr.HVA) bool { // MachineState.cgs
 		typ, err := vm.typeName(p)
 		if err != nil {

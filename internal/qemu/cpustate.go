@@ -21,6 +21,7 @@ var readers = []struct {
 	{"-i386-cpu", readX86},
 	{"-arm-cpu", readARM},
 	{"-riscv-cpu", readRISCV},
+	{"-loongarch-cpu", readLoongArch},
 	{"-s390x-cpu", readS390X},
 	{"-powerpc64-cpu", readPPC64},
 }
@@ -80,7 +81,7 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 	}
 	doing := activityOf(common)
 	g.Activity = doing.String()
-	g.Trust, g.Reason = vm.trust(common, doing)
+	g.Trust, g.Reason = trust(common, doing, vm.accelerator())
 	if err := common.Err(); err != nil {
 		g.Index = i
 		return fail(err)
@@ -91,6 +92,11 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 	if s, ok := g.State.(*arch.X86); ok && doing.mayExecute() && vm.accelerator() == "tcg" {
 		if s.RFLAGS, err = vm.x86Flags(c); err != nil {
 			g.Reason += fmt.Sprintf("; its arithmetic flags are not known: %v", err)
+		}
+	}
+	if s, ok := g.State.(*arch.S390X); ok && vm.accelerator() == "tcg" {
+		if err := vm.s390Condition(c, s); err != nil {
+			g.Reason = strings.TrimPrefix(g.Reason+fmt.Sprintf("; its condition code is not known: %v", err), "; ")
 		}
 	}
 	return g

@@ -17,10 +17,13 @@ import (
 // structure is listed in the release where a member of it moved, and holds
 // until the next release that lists it. CPUState depends on how QEMU was
 // configured: "7.2.22+noplugins" is one without plugins, "+notcg" without TCG.
+// "+arm" is the emulator qemu-system-arm, which has no room for SVE before 11.
 // X86CPU and the like are listed where the distance of env from their end or
-// from a member changed. Read from the DWARF of builds of these releases; 11.1.3 is what the
-// VMState tables of the stock Debian binaries tell, and what 10.2 has at the
-// same distance from those members.
+// from a member changed. Read from the DWARF of builds of these releases;
+// 11.1.3 and 10.0.13+arm are what stock Debian binaries tell: their VMState
+// tables, the tables of Arm's system registers, the code of exported functions
+// such as vfp_get_fpsr and sve_vqm1_for_el_sm; the rest is as far from those
+// members as in the release before.
 //
 //go:embed cpulayouts.json
 var cpuLayoutTable []byte
@@ -78,6 +81,7 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 	})
 	var out []cpuRelease
 	var last cpuRelease
+	narrow := map[string]cpuRelease{}   // of an emulator of its own for narrower processors, by variant
 	states := map[string]ctype.Record{} // CPUState by variant, "" is the release itself
 	for i, v := range versions {
 		release, variant, _ := strings.Cut(v, "+")
@@ -87,11 +91,18 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 			}
 			states[variant] = r
 		}
-		if r, ok := tables[v].Record(t.env); ok {
-			last.env, last.listed = r, release
-		}
-		if r, ok := tables[v].Record(t.cpu); ok {
-			last.cpu = r
+		env, hasEnv := tables[v].Record(t.env)
+		cpu, hasCPU := tables[v].Record(t.cpu)
+		switch {
+		case variant != "" && hasEnv && hasCPU:
+			narrow[variant] = cpuRelease{env: env, cpu: cpu, listed: release}
+		case variant == "":
+			if hasEnv {
+				last.env, last.listed = env, release
+			}
+			if hasCPU {
+				last.cpu = cpu
+			}
 		}
 		if i+1 < len(versions) && strings.HasPrefix(versions[i+1], release+"+") {
 			continue
@@ -99,6 +110,10 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 		last.version, last.states = release, nil
 		for _, variant := range slices.Sorted(maps.Keys(states)) {
 			last.states = append(last.states, states[variant])
+		}
+		for _, variant := range slices.Sorted(maps.Keys(narrow)) {
+			n := narrow[variant]
+			out = append(out, cpuRelease{version: release, states: last.states, env: n.env, cpu: n.cpu, listed: n.listed})
 		}
 		out = append(out, last)
 	}

@@ -9,14 +9,14 @@ import (
 
 // A MemoryRegion with a RamDiscardManager (MemoryRegion.rdm, 6.1) is RAM of
 // which the guest has parts only: what virtio-mem has plugged, what a
-// confidential guest shares with its host. In 6.1 to 10.2 rdm is the object
-// that knows them, cast to an interface, which leaves a pointer as it is
-// (qom/object.c). Since 11.0 it is an object of its own that lists such
-// objects, its sources (include/system/ram-discard-manager.h).
+// confidential guest shares with its host. Up to 10.2 rdm is the object that
+// knows them, cast to an interface, which leaves a pointer as it is
+// (qom/object.c). In 11.1 it is an object of its own that lists such objects,
+// its sources (include/system/ram-discard-manager.h).
 
 // QOM types.
 const (
-	typeDiscardManager = "ram-discard-manager"  // an interface before 11.0, then an object
+	typeDiscardManager = "ram-discard-manager"  // an interface up to 10.2, then an object
 	typeVirtioMem      = "virtio-mem"           // 5.1
 	typeRAMAttributes  = "ram-block-attributes" // 10.1
 )
@@ -81,7 +81,7 @@ func (vm *VM) discardSources(reg *Region) ([]addr.HVA, error) {
 		return nil, fmt.Errorf("a %s of %d bytes cannot be", typeDiscardManager, size)
 	}
 	// The members behind Object are the region, and the source or the head of
-	// a list of entries: a source, then the link to the next entry.
+	// a list of them.
 	var sources []addr.HVA
 	ofRegion := false
 	word := addr.HVA(vm.space.PointerSize)
@@ -95,20 +95,37 @@ func (vm *VM) discardSources(reg *Region) ([]addr.HVA, error) {
 			ofRegion = true
 		case vm.isDiscardSource(p):
 			sources = append(sources, p)
-		}
-		for entry := p; entry != 0 && len(sources) < maxSources; {
-			s, err := vm.space.Pointer(entry)
-			if err != nil || !vm.isDiscardSource(s) {
-				break
+		default:
+			listed, err := vm.listedSources(p)
+			if err != nil {
+				return nil, err
 			}
-			sources = append(sources, s)
-			if entry, err = vm.space.Pointer(entry + word); err != nil {
-				break
-			}
+			sources = append(sources, listed...)
 		}
 	}
-	if !ofRegion || len(sources) == 0 || len(sources) == maxSources {
+	if !ofRegion || len(sources) == 0 {
 		return nil, errors.New("its " + typeDiscardManager + " is not laid out as in any known QEMU")
+	}
+	return sources, nil
+}
+
+// listedSources walks a list whose entries are a source each, and the link to
+// the next entry. There are none if the first one is no such entry.
+func (vm *VM) listedSources(entry addr.HVA) ([]addr.HVA, error) {
+	var sources []addr.HVA
+	for entry != 0 {
+		s, err := vm.space.Pointer(entry)
+		known := err == nil && vm.isDiscardSource(s)
+		switch {
+		case !known && len(sources) == 0:
+			return nil, nil
+		case !known || len(sources) == maxSources:
+			return nil, fmt.Errorf("its %s has a source that is not known here, at %#x", typeDiscardManager, uint64(s))
+		}
+		sources = append(sources, s)
+		if entry, err = vm.space.Pointer(entry + addr.HVA(vm.space.PointerSize)); err != nil {
+			return nil, err
+		}
 	}
 	return sources, nil
 }

@@ -319,7 +319,7 @@ func (f *fake) Command() []string                             { return []string{
 func (f *fake) Threads() []inferior.Thread                    { return nil }
 func (f *fake) Auxv() []byte                                  { return nil }
 func (f *fake) Mappings() *extent.Map[addr.HVA, addr.FileOff] { return f.maps }
-func (f *fake) Backing() []addr.Source                           { return []addr.Source{f.file} }
+func (f *fake) Backing() []addr.Source                        { return []addr.Source{f.file} }
 func (f *fake) Protection(addr.HVA) (elf.ProgFlag, bool)      { return elf.PF_R | elf.PF_W, true }
 func (f *fake) Close() error                                  { return nil }
 func (f *fake) Files() []inferior.FileMapping {

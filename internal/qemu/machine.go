@@ -25,7 +25,7 @@ type Machine struct {
 	// Confidential is the QOM type of what keeps the guest's memory from its
 	// host: "sev-guest"; "" in an ordinary guest.
 	Confidential string `json:"confidential,omitempty"`
-	// Notes say why something is not known.
+	// Notes say why something is not known, and what is peculiar.
 	Notes []string `json:"notes,omitempty"`
 }
 

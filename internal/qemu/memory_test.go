@@ -83,8 +83,8 @@ func (d *virtioMem) at(path string) addr.HVA {
 
 func (d *virtioMem) put(path string, v uint64) { d.f.put(d.at(path), v) }
 
-// manage makes a RamDiscardManager as 11.0 and newer have it, with one source:
-// in a list, or as its only one.
+// manage makes a RamDiscardManager that is an object of its own, with one
+// source: in a list as in 11.1, or as its only one.
 func (f *fake) manage(region, source addr.HVA, listed bool) addr.HVA {
 	const object = 40
 	f.qomType(typeDiscardManager, "object", object+32)
@@ -222,6 +222,13 @@ func TestVirtioMemUnreadable(t *testing.T) {
 		"no bitmap":         func(_ *fake, d *virtioMem) { d.put("bitmap", 0x1000) },
 		"an unknown source": func(f *fake, d *virtioMem) { f.put(f.at(f.regionOf(3), "MemoryRegion", "rdm"), uint64(f.machine)) },
 		"no object":         func(f *fake, d *virtioMem) { f.put(f.at(f.regionOf(3), "MemoryRegion", "rdm"), uint64(d.bitmap)) },
+		"a second source": func(f *fake, d *virtioMem) {
+			m := f.manage(f.regionOf(3), d.addr, true)
+			second := f.alloc(24)
+			f.put(second, uint64(f.machine))
+			f.put(addr.HVA(f.word(m+48))+8, uint64(second))
+			f.put(f.at(f.regionOf(3), "MemoryRegion", "rdm"), uint64(m))
+		},
 		"no source": func(f *fake, d *virtioMem) {
 			f.put(f.at(f.regionOf(3), "MemoryRegion", "rdm"), uint64(f.manage(f.regionOf(3), 0, true)))
 		},

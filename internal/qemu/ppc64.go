@@ -42,7 +42,10 @@ func readPPC64(_ *VM, env *cvalue.Object) (arch.State, error) {
 	} else {
 		readVSR(s, env)
 	}
-	return s, env.Err()
+	if env.Err() != nil {
+		return nil, env.Err()
+	}
+	return s, nil
 }
 
 func spr(n int) string { return fmt.Sprintf("spr[%d]", n) }

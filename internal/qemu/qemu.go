@@ -93,6 +93,7 @@ type VM struct {
 	confidential func() (confidential, error)
 	cpuLayout    func() (cpuLayout, error)
 	ccNames      func() (map[uint32]string, error) // of x86's cc_op
+	accelerator  func() string                     // its name, "" if unknown
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
@@ -124,6 +125,7 @@ func newVM(src Source) *VM {
 	vm.memory = sync.OnceValues(vm.findMemory)
 	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
+	vm.accelerator = sync.OnceValue(vm.findAccelerator)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	return vm
 }

@@ -273,6 +273,21 @@ func TestGivenRAM(t *testing.T) {
 	if p[0] != 0x0f || p[0x1000] != 'R' || p[0x1fff] != 'R' || p[0x2000] != 0x11 {
 		t.Errorf("bytes %#x %#x %#x %#x", p[0], p[0x1000], p[0x1fff], p[0x2000])
 	}
+	// Where QEMU had mapped the file from an offset on (memory-backend-file,offset=, 8.1), the block begins there.
+	f.files = []inferior.FileMapping{{Start: fakeRAM - 0x1000, End: fakeRAM + 0x100000, Offset: 0x4000, Path: "/guest"}}
+	if vm, err = open("pc.ram", 0x105000); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = vm.Guest(""); err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := m.Image.Map.Find(0x10000); e.Kind != extent.Data || e.Off.Offset() != 0x15000 {
+		t.Errorf("memory of the file is at %+v", e)
+	}
+	if _, err := open("pc.ram", 0x100000); err == nil || !strings.Contains(err.Error(), "from offset 0x5000") {
+		t.Errorf("file that ends early: %v", err)
+	}
+	f.files = nil
 	if _, err := open("pc.ram", 0x1000); err == nil || !strings.Contains(err.Error(), "the block 0x100000") {
 		t.Errorf("short file: %v", err)
 	}

@@ -53,9 +53,9 @@ func activityOf(common *cvalue.Object) activity {
 //
 // Other accelerators have the registers in the host's kernel. CPUState.vcpu_dirty
 // says that QEMU has fetched them and the processor has not run since.
-func (vm *VM) trust(common *cvalue.Object, doing activity) (guest.Trust, string) {
+func trust(common *cvalue.Object, doing activity, accelerator string) (guest.Trust, string) {
 	const synced = "as TCG last stored them: the vCPU %s the guest's code, RIP may be a little behind"
-	switch accelerator := vm.accelerator(); {
+	switch {
 	case accelerator == "tcg" && doing == executing:
 		return guest.Valid, fmt.Sprintf(synced, "was executing")
 	case accelerator == "tcg" && doing == unclear:
@@ -71,8 +71,8 @@ func (vm *VM) trust(common *cvalue.Object, doing activity) (guest.Trust, string)
 	}
 }
 
-// accelerator is the name of the accelerator, "" if unknown.
-func (vm *VM) accelerator() string {
+// findAccelerator is the name of the accelerator, "" if unknown.
+func (vm *VM) findAccelerator() string {
 	obj, err := vm.machine()
 	if err != nil {
 		return ""

@@ -51,16 +51,16 @@ func (vm *VM) readVirtioMem(a addr.HVA, r FlatRange) (*VirtioMem, error) {
 		return nil, fmt.Errorf("built-in layouts: %w", err)
 	}
 	var failed []error
-	for _, t := range tables {
+	for _, version := range []string{"8.2.0", "6.1.0"} {
 		space := *vm.space
-		space.Layouts = t
+		space.Layouts = tables[version]
 		d, err := vm.readVirtioMemAs(space.At(a+addr.HVA(own), "VirtIOMEM"), r)
 		if err == nil {
 			return d, nil
 		}
 		failed = append(failed, err)
 	}
-	return nil, fmt.Errorf("its virtio-mem device is not laid out as in any known QEMU: %w", errors.Join(failed...))
+	return nil, fmt.Errorf("its virtio-mem device is not laid out as in any known QEMU: %v; %v", failed[0], failed[1])
 }
 
 // readVirtioMemAs reads a device through one layout. It fails unless all that

@@ -56,6 +56,12 @@ func (s *Session) openExe() error {
 	if err != nil && s.exeLink != "" {
 		f, err = s.openObject(s.exeLink, want)
 	}
+	if err != nil && s.fetchExe != nil {
+		var copied string
+		if copied, err = s.fetchedExe(); err == nil {
+			f, err = s.openObject(copied, want)
+		}
+	}
 	if err != nil && idErr == nil {
 		if other, findErr := objfile.FindExecutable(want, s.objOptions()); findErr == nil {
 			s.opts.Log.Debug("executable found by build-id", "path", other)

@@ -13,16 +13,20 @@ import (
 // first time, if nothing handed over says what kernel runs; show, nil for
 // nobody, tells how far that is. The caller does not change the machine.
 func (s *Session) Guest(ctx context.Context, archName string, show progress.Renderer) (*guest.Machine, error) {
-	vm, err := s.VM()
-	if err != nil {
-		return nil, err
+	find := func(archName string) (*guest.Machine, error) { return s.hypervisor.Guest(archName) }
+	if s.hypervisor == nil {
+		vm, err := s.VM()
+		if err != nil {
+			return nil, err
+		}
+		find = vm.Guest
 	}
 	s.guestMu.Lock()
 	defer s.guestMu.Unlock()
 	if m := s.guests[archName]; m != nil {
 		return m, nil
 	}
-	m, err := vm.Guest(archName)
+	m, err := find(archName)
 	if err != nil {
 		return nil, err
 	}

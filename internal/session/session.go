@@ -23,6 +23,7 @@ import (
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
 	"guestcore/internal/qemu"
+	"guestcore/internal/rsp/client"
 )
 
 // Options say what to open. The zero value of each field but Core is its
@@ -38,7 +39,10 @@ type Options struct {
 	Spool     corefile.Options  // of a compressed core
 	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
 	CoredumpDir string
-	Log         *slog.Logger // nil: silent
+	// Server is a gdbserver, or QEMU's own gdbstub, to take instead of Core:
+	// the process, or the guest, that it shows. It stays the caller's.
+	Server *client.Client
+	Log    *slog.Logger // nil: silent
 }
 
 // Session is an open source. Its methods may be called from several
@@ -60,9 +64,13 @@ type Session struct {
 	live     *live.Process                 // the source, if it is a process that lives
 	corefile string                        // path of the core
 	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
+	fetchExe func(io.Writer) error         // copies the executable; nil: the source has none to give
 	bias     addr.HVA
-	ram      map[string]*os.File
-	layout   *qemu.LayoutFile // nil: none was given
+
+	hypervisor hypervisor // the source, if it is QEMU's own gdbstub
+	temporary  *os.File   // nil: there is none
+	ram        map[string]*os.File
+	layout     *qemu.LayoutFile // nil: none was given
 
 	mu      sync.Mutex
 	symbols map[string]addr.HVA
@@ -89,6 +97,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 
 func (s *Session) open(ctx context.Context) error {
 	if err := s.readLayout(); err != nil {
+		return err
+	}
+	if err := s.openHypervisor(ctx); err != nil || s.hypervisor != nil {
 		return err
 	}
 	p, err := s.openSource(ctx)
@@ -141,6 +152,14 @@ func (s *Session) Close() error {
 	if s.Process != nil {
 		errs = append(errs, s.Process.Close())
 	}
+	if s.hypervisor != nil {
+		errs = append(errs, s.hypervisor.Close())
+		s.hypervisor = nil
+	}
+	if s.temporary != nil {
+		errs = append(errs, s.temporary.Close())
+		s.temporary = nil
+	}
 	return errors.Join(errs...)
 }
 
@@ -155,6 +174,9 @@ func (s *Session) warn(format string, args ...any) {
 func (s *Session) VM() (*qemu.VM, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hypervisor != nil {
+		return nil, errHypervisor
+	}
 	if s.vm == nil && s.vmErr == nil {
 		s.vm, s.vmErr = qemu.Open(qemu.Source{
 			Process: s.Process,

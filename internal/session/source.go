@@ -37,6 +37,9 @@ type source interface {
 
 // openSource opens what the options name.
 func (s *Session) openSource(ctx context.Context) (source, error) {
+	if s.opts.Server != nil {
+		return s.openRemote(ctx)
+	}
 	if pid, ok := strings.CutPrefix(s.opts.Core, running); ok {
 		return s.openPID(pid)
 	}

@@ -129,7 +129,7 @@ func TestGDBSeesTheProcess(t *testing.T) {
 }
 
 var (
-	nativeThread = regexp.MustCompile(`Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+)`)
+	nativeThread = regexp.MustCompile(`(?:Thread 0x[0-9a-f]+ \(LWP (\d+)\)|LWP (\d+))(?: "[^"]*")?`)
 	remoteThread = regexp.MustCompile(`Thread \d+\.(\d+)(?: "[^"]*")?`)
 	// gdb 13 does not know the size of the processor's extended state in the cores of newer kernels.
 	nativeWarning = regexp.MustCompile("warning: Unexpected size of section `.reg-xstate/\\d+' in core file.\n")

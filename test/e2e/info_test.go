@@ -22,6 +22,9 @@ type info struct {
 		Arch    string
 		VCPUs   int
 		RAM     uint64
+
+		Confidential string
+		Notes        []string
 	}
 	Symbols struct {
 		Executable struct {
@@ -38,6 +41,16 @@ type info struct {
 		OffsetInRegion uint64 `json:"offset_in_region"`
 		ReadOnly       bool
 	}
+	RAMBlocks []ramBlock
+}
+
+type ramBlock struct {
+	Name      string
+	Used      uint64 `json:"used_length"`
+	VirtioMem *struct {
+		Plugged, Requested, Usable uint64
+		BlockSize                  uint64 `json:"block_size"`
+	} `json:"virtio_mem"`
 }
 
 func infoOf(t *testing.T, core string, flags ...string) info {

@@ -73,6 +73,11 @@ func TestKdumpEqualsQEMU(t *testing.T) {
 			if err1 != nil || err2 != nil || len(a) == 0 || !bytes.Equal(a, b) {
 				t.Errorf("VMCOREINFO\n%q, %v, QEMU's\n%q, %v", a, err1, b, err2)
 			}
+			ourNotes, err1 := ours.Notes()
+			ownNotes, err2 := theirs.Notes()
+			if err1 != nil || err2 != nil || len(ownNotes) == 0 || !bytes.HasPrefix(ourNotes, ownNotes) {
+				t.Errorf("notes of %d bytes do not begin with the %d of QEMU's: %v, %v", len(ourNotes), len(ownNotes), err1, err2)
+			}
 			k, q := kindsOf(t, ours, ours.MaxPage), kindsOf(t, theirs, ours.MaxPage)
 			if k.zero != q.zero || k.zero == 0 || k.packed == 0 || k.plain == 0 || float64(k.bytes) > 1.05*float64(q.bytes) {
 				t.Errorf("pages %+v, QEMU's %+v: want as many zeros and at most 5 %% more bytes", k, q)

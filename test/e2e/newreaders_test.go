@@ -14,17 +14,17 @@ import (
 )
 
 // TestNewReaders has the readers of Debian unstable open a dump of the guest in each format, and what makedumpfile makes of it.
-// They must say what they say of QEMU's own dump. Nothing is asked that needs the vCPUs' registers.
+// They must say what they say of QEMU's own dump, the stacks of the running CPUs included.
 func TestNewReaders(t *testing.T) {
 	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.PC)
 	seen, tasks := crash9(t, fixture.QMPDump), drgn(t, fixture.QMPDump)
-	for _, want := range []string{"RELEASE: " + kernelRelease(t), "CPUS: 2", "[kthreadd]", "Run /init as init process", "TOTAL MEM"} {
+	for _, want := range []string{"RELEASE: " + kernelRelease(t), "CPUS: 2", "[exception RIP: native_safe_halt+11]", "[kthreadd]", "Run /init as init process", "TOTAL MEM"} {
 		if !strings.Contains(seen, want) {
 			t.Fatalf("crash does not say %q of QEMU's own dump:\n%s", want, seen)
 		}
 	}
-	if !strings.HasPrefix(tasks, "1 busybox\n") || strings.Count(tasks, "\n") <= 10 {
-		t.Fatalf("in QEMU's own dump drgn sees the tasks:\n%s", tasks)
+	if !strings.HasPrefix(tasks, "1 busybox\n") || strings.Count(tasks, "\n") <= 10 || strings.Count(tasks, "#0 ") != 2 {
+		t.Fatalf("in QEMU's own dump drgn sees the tasks and stacks:\n%s", tasks)
 	}
 	for _, test := range []struct {
 		name   string
@@ -71,12 +71,12 @@ func TestFlattened(t *testing.T) {
 
 var dumpfile = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
 
-// crash9 asks crash 9 for the system, the tasks, the kernel's log and the memory in use. The answer lacks the dump's name and
-// the warnings before; crash warns of an ELF dump filtered by makedumpfile, as that names no number of CPUs.
+// crash9 asks crash 9 for the system, the stacks of the CPUs, the tasks, the kernel's log and the memory in use. The answer lacks
+// the dump's name; crash may warn of nothing.
 func crash9(t *testing.T, dump string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "commands")
-	if err := os.WriteFile(script, []byte("sys\nps\nlog\nkmem -i\nquit\n"), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte("sys\nbt -a\nps\nlog\nkmem -i\nquit\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	result := testkit.Run(t, testkit.Sid(t, "crash"), "-s", "-i", script, testkit.VMLinux(t), dump)
@@ -85,18 +85,21 @@ func crash9(t *testing.T, dump string) string {
 		t.Fatalf("crash 9 ended with status %d:\n%s", result.Status, result.Output)
 	}
 	if warnings = strings.TrimSpace(warnings); warnings != "" {
-		t.Log(warnings)
+		t.Errorf("crash 9 warns of %s:\n%s", dump, warnings)
 	}
 	return dumpfile.ReplaceAllString(answer, "")
 }
 
-// drgn returns the guest's tasks as drgn finds them, each a line of its pid and name.
+// drgn returns the guest's tasks as drgn finds them, each a line of its pid and name, and the stacks of its CPUs.
 func drgn(t *testing.T, dump string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "tasks.py")
-	const list = `from drgn.helpers.linux.pid import for_each_task
+	const list = `from drgn.helpers.linux.sched import cpu_curr
+from drgn.helpers.linux.pid import for_each_task
 for task in for_each_task(prog):
     print(task.pid.value_(), task.comm.string_().decode())
+for cpu in range(2):
+    print(prog.stack_trace(cpu_curr(prog, cpu)))
 `
 	if err := os.WriteFile(script, []byte(list), 0o600); err != nil {
 		t.Fatal(err)

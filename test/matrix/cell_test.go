@@ -23,11 +23,7 @@ func (c cell) cover(one cell) bool {
 var waiting = []struct {
 	cells cell
 	what  string
-}{
-	{cell{target: "arm"}, "the notes"},
-	{cell{target: "aarch64"}, "the notes"},
-	{cell{target: "loongarch64", guest: "reset"}, "the notes"},
-}
+}{}
 
 // waitsFor is what a cell waits for, "" if nothing.
 func (c cell) waitsFor() string {

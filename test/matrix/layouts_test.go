@@ -40,10 +40,11 @@ var layouts = map[layoutKey][]field{
 	{elf.EM_S390, 128, "LINUX/0x309"}:   fields(run(0, 8, numbered("vlow", 16))),
 	{elf.EM_S390, 256, "LINUX/0x30a"}:   fields(run(0, 16, after("v", 16, 16))),
 	{elf.EM_S390, 32, "LINUX/0x30b"}:    fields(run(0, 8, "reserved gsd gssm gsepla")),
-	{elf.EM_PPC64, 504, "CORE/0x1"}:     fields(run(112, 8, numbered("r", 32)+" nip msr orig_r3 ctr lr xer ccr softe trap dar dsisr result")),
+	{elf.EM_PPC64, 504, "CORE/0x1"}:     fields(run(32, 4, "pid"), run(112, 8, numbered("r", 32)+" nip msr orig_r3 ctr lr xer ccr softe trap dar dsisr result")),
 	{elf.EM_PPC64, 264, "CORE/0x2"}:     fields(run(0, 8, numbered("f", 32)+" fpscr")),
-	{elf.EM_PPC64, 544, "CORE/0x100"}:   fields(run(0, 16, numbered("v", 32)+" vscr vrsave")),
+	{elf.EM_PPC64, 544, "CORE/0x100"}:   fields(run(0, 16, numbered("v", 32)), run(512, 4, "vscr.0 vscr.1 vscr.2 vscr vrsave")),
 	{elf.EM_PPC64, 256, "CORE/0x102"}:   fields(run(0, 8, numbered("vsr", 32))),
+	{elf.EM_PPC64, 140, "CORE/0x101"}:   fields(run(0, 4, numbered("evr", 32)), run(128, 8, "acc"), run(136, 4, "spefscr")),
 	{elf.EM_LOONGARCH, 480, "CORE/0x1"}: fields(run(32, 4, "pid"), run(112, 8, numbered("r", 32)+" orig_a0 era badv")),
 }
 

@@ -120,8 +120,8 @@ func (c *code) aarch64(cpu int, load uint64, sve, bigEndian bool) {
 	}
 	if sve {
 		c.a64sve(cpu)
-		c.add(0xd503415f) // msr dit, #1
 		c.add(0xd500419f) // msr pan, #1
+		c.add(0xd500417f) // msr uao, #1
 	} else {
 		for n := range uint32(32) {
 			c.a64mov(0, Value(cpu, valueVector+2*int(n)))

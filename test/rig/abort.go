@@ -25,6 +25,11 @@ func abort(cmd *exec.Cmd) error {
 		return err
 	}
 	cmd.Wait() // reports the signal; the core is whole when it returns
+	return keepCore(cmd)
+}
+
+// keepCore leaves the core file of a process that ended as "core" in its folder.
+func keepCore(cmd *exec.Cmd) error {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.CoreDump() {
 		return fmt.Errorf("%s left no core (%v): is there space on the disk, and a limit set by ulimit -Hc?", cmd.Path, cmd.ProcessState)
@@ -58,4 +63,16 @@ func Core(ctx context.Context, dir, name string, args ...string) (string, error)
 		return "", fmt.Errorf("%s printed nothing: %w", name, err)
 	}
 	return filepath.Join(dir, "core"), abort(cmd)
+}
+
+// Assertion runs a QEMU that fails one of its own assertions as it starts, in the empty folder dir, and returns its core file.
+func Assertion(ctx context.Context, dir string, qemu QEMU, args ...string) (string, error) {
+	name, first := qemu.command()
+	args = append(append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"}, qemu.Args...), args...)
+	cmd := unlimited(ctx, dir, name, append(first, args...)...)
+	out, _ := cmd.CombinedOutput()
+	if err := keepCore(cmd); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return filepath.Join(dir, "core"), nil
 }

@@ -33,6 +33,18 @@ type Config struct {
 	// Ready are words of memory that must have a value before the guest is stopped; the program of a Bare guest writes them.
 	Ready []Word
 
+	// Says is what the guest prints on its console before it is stopped, if it is Bare.
+	Says string
+
+	// Running leaves the guest running when its QEMU is killed, and but for QEMU's own dump before.
+	Running bool
+
+	// HugePages is how many huge pages of 2 MiB QEMU needs.
+	HugePages int
+
+	// CoreFilter is what QEMU's coredump_filter is set to, "" for the kernel's default.
+	CoreFilter string
+
 	// Drivers has the guest load the drivers of virtio-mem.
 	Drivers bool
 

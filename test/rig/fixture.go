@@ -80,6 +80,9 @@ func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	return f
 }
 
+// MemoryDevices is what QMP's query-memory-devices said of the guest as it was stopped.
+func (f *Fixture) MemoryDevices() string { return filepath.Join(f.Dir, memoryDevices) }
+
 // PagingDump is QEMU's own dump with paging=true, of a guest with Config.Paging.
 func (f *Fixture) PagingDump() string { return filepath.Join(f.Dir, pagingDump) }
 
@@ -118,12 +121,15 @@ func key(qemu QEMU, config Config) (string, error) {
 	if config.Paging || config.NoVMCoreInfo {
 		all = fmt.Append(all, config.Paging, config.NoVMCoreInfo)
 	}
+	if config.Running {
+		all = fmt.Append(all, " running")
+	}
 	if len(config.Dumps) > 0 {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
 	all = config.appendRest(all)
-	if len(config.Plugged) > 0 {
-		all = fmt.Appendf(all, " %v", config.Plugged) // in order
+	if len(config.Plugged) > 0 || config.CoreFilter != "" {
+		all = fmt.Appendf(all, " %v %s", config.Plugged, config.CoreFilter) // the map in order
 	}
 	sum := sha256.Sum256(all)
 	return hex.EncodeToString(sum[:6]), nil

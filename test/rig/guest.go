@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-const bootLimit = 5 * time.Minute // under TCG a boot takes some ten seconds; a busy machine may need much more
+const (
+	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
+)
 
 // Names of what a guest leaves in its folder.
 const (
@@ -21,7 +24,9 @@ const (
 	mtree      = "mtree.txt"      // HMP info mtree -f
 	tlb        = "tlb.txt"        // HMP info tlb: every page that the first vCPU has mapped
 	registers  = "registers.txt"  // HMP info registers -a
-	serial     = "serial.log"     // the guest's console
+
+	memoryDevices = "memory-devices.json" // QMP query-memory-devices
+	serial        = "serial.log"          // the guest's console
 )
 
 // guest is a running QEMU.
@@ -36,6 +41,13 @@ type guest struct {
 func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
+	if config.HugePages > 0 {
+		release, err := reserveHugePages(config.HugePages)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	g, err := start(ctx, dir, qemu, config)
 	if err != nil {
 		return err
@@ -111,10 +123,12 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
 func (g *guest) record(ctx context.Context, config Config) error {
+	says := config.Says
 	if !config.Bare {
-		if err := g.awaitMarker(ctx); err != nil {
-			return err
-		}
+		says = marker
+	}
+	if err := g.awaitConsole(ctx, says); err != nil {
+		return err
 	}
 	if err := g.awaitWords(ctx, config.Ready); err != nil {
 		return err
@@ -122,8 +136,10 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := g.plug(ctx, config); err != nil {
 		return err
 	}
-	if _, err := g.qmp.call("stop", nil); err != nil {
-		return err
+	if !config.Running {
+		if _, err := g.qmp.call("stop", nil); err != nil {
+			return err
+		}
 	}
 	texts := map[string]string{"info mtree -f": mtree, "info registers -a": registers}
 	if config.Paging {
@@ -141,14 +157,23 @@ func (g *guest) record(ctx context.Context, config Config) error {
 	if err := g.dumps(ctx, config); err != nil {
 		return err
 	}
+	if config.Running {
+		time.Sleep(settle)
+	}
+	if config.CoreFilter != "" {
+		filter := fmt.Sprintf("/proc/%d/coredump_filter", g.cmd.Process.Pid)
+		if err := os.WriteFile(filter, []byte(config.CoreFilter), 0o644); err != nil {
+			return err
+		}
+	}
 	return abort(g.cmd)
 }
 
-// awaitMarker waits for Linux to be up.
-func (g *guest) awaitMarker(ctx context.Context) error {
+// awaitConsole waits until the guest has printed a text.
+func (g *guest) awaitConsole(ctx context.Context, text string) error {
 	return g.await(ctx, func() (bool, error) {
 		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		return err == nil && bytes.Contains(console, []byte(marker)), nil
+		return text == "" || err == nil && bytes.Contains(console, []byte(text)), nil
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -15,6 +17,9 @@ const settled = 3 * time.Second
 // plug waits until the guest's virtio-mem devices have the memory they should, runs the commands, and waits until nothing changes
 // any more.
 func (g *guest) plug(ctx context.Context, config Config) error {
+	if len(config.Plugged) == 0 {
+		return g.command(config.Commands)
+	}
 	err := g.awaitMemory(ctx, func(have map[string]uint64) bool {
 		for id, want := range config.Plugged {
 			if have[id] != want {
@@ -26,17 +31,8 @@ func (g *guest) plug(ctx context.Context, config Config) error {
 	if err != nil {
 		return err
 	}
-	for _, command := range config.Commands {
-		said, err := g.qmp.monitor(command)
-		if err != nil {
-			return err
-		}
-		if said != "" {
-			return fmt.Errorf("QEMU's monitor says to %s: %s", command, said)
-		}
-	}
-	if len(config.Plugged) == 0 {
-		return nil
+	if err := g.command(config.Commands); err != nil {
+		return err
 	}
 	var last map[string]uint64
 	var since time.Time
@@ -46,6 +42,20 @@ func (g *guest) plug(ctx context.Context, config Config) error {
 		}
 		return time.Since(since) > settled
 	})
+}
+
+// command runs commands of QEMU's monitor, which say nothing if they go well.
+func (g *guest) command(lines []string) error {
+	for _, line := range lines {
+		said, err := g.qmp.monitor(line)
+		if err != nil {
+			return err
+		}
+		if said != "" {
+			return fmt.Errorf("QEMU's monitor says to %s: %s", line, said)
+		}
+	}
+	return nil
 }
 
 // awaitMemory waits until the sizes of the memory devices, by their ids, are as they should be.
@@ -69,7 +79,7 @@ func (g *guest) awaitMemory(ctx context.Context, right func(map[string]uint64) b
 			have[d.Data.ID] = d.Data.Size
 		}
 		if right(have) {
-			return nil
+			return os.WriteFile(filepath.Join(g.dir, memoryDevices), reply, 0o644)
 		}
 		select {
 		case <-ctx.Done():

@@ -6,8 +6,12 @@ import (
 )
 
 // S390XProgram sets what its dump has notes for but guarded storage, which TCG does not have. The PSW it loads first has
-// condition code 1, its last instruction but the loop makes it 3, which TCG works out only when asked.
-func S390XProgram() Program {
+// condition code 1. The last instruction of those that set registers, or some in its place, give another one, which TCG works
+// out only when asked.
+func S390XProgram(last ...byte) Program {
+	if last == nil {
+		last = []byte{0xb9, 0x08, 0, 0x23} // AGR r2,r3 overflows: condition code 3
+	}
 	const at = 0x2000 // not 0x10000: QEMU takes that for Linux and puts parameters there
 	order := binary.BigEndian
 	var code []byte
@@ -55,9 +59,9 @@ func S390XProgram() Program {
 	s(0xb210, prefix)                        // SPX
 	emit(0xa7, 0x09, 0x12, 0x34, 0x01, 0x07) // LGHI r0; SCKPF: the TOD programmable register is r0's low half
 	hi, lo := rs(access)
-	emit(0x9a, 0x0f, hi, lo)  // LAM
-	rsy(0x04, general)        // LMG, overwrites r1
-	emit(0xb9, 0x08, 0, 0x23) // AGR r2,r3 overflows: condition code 3
+	emit(0x9a, 0x0f, hi, lo) // LAM
+	rsy(0x04, general)       // LMG, overwrites r1
+	emit(last...)
 	far := (table + done - len(code)) / 2
 	emit(0xc4, 0x0f, 0, 0, byte(far>>8), byte(far)) // STRL r0
 	emit(0xa7, 0xf4, 0, 0)                          // J to itself

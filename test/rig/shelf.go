@@ -2,6 +2,8 @@ package rig
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +14,7 @@ import (
 // The shelf is the folder of the fixtures. Beside each fixture lies a lock file: who uses it holds the lock shared, who
 // makes or deletes it holds it alone.
 
-const diskLimit = 8 << 30 // bytes on disk that fixtures may take together; they are sparse
+const diskLimit = 16 << 30 // bytes on disk that fixtures may take together; they are sparse
 
 // whole is the file that is written last into a fixture's folder.
 const whole = "whole"
@@ -83,6 +85,9 @@ func evict(root string) error {
 			continue // a lock
 		}
 		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a guest that did not come up
+		}
 		if err != nil {
 			return err
 		}

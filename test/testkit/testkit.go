@@ -116,6 +116,13 @@ func VMLinux(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// ForeignLinux is a guest of another architecture that runs Linux, and its kernel's release.
+func ForeignLinux(t testing.TB, target string) (rig.Config, string) {
+	t.Helper()
+	config, release, err := rig.ForeignLinux(target)
+	return need(t, config, err), release
+}
+
 // Boot returns a guest that was stopped, dumped and killed, from the cache or made now.
 func Boot(t testing.TB, qemu rig.QEMU, config rig.Config) *rig.Fixture {
 	t.Helper()

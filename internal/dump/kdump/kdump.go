@@ -21,7 +21,7 @@
 //	largest memory  as far as 64-bit page numbers go; 16 TiB for readers that
 //	                know 32-bit ones only
 //	compression     by page: zlib, LZO, Snappy, Zstandard
-//	registers       none yet
+//	registers       of all vCPUs, in notes; see package note
 //	absent memory   in bitmap 1 and not in bitmap 2; listed in the GUESTCORE
 //	                note
 //	pipes           in the flattened form, see flat.go

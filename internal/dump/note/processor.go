@@ -45,6 +45,8 @@ func cpuNotes(state arch.State, index int, g arch.Guest) []elfNote {
 		return armNotes(s, index, g.Order)
 	case *arch.RISCV:
 		return riscvNotes(s, index, g)
+	case *arch.LoongArch:
+		return loongArchNotes(s, index)
 	case *arch.S390X:
 		return s390xNotes(s, index)
 	case *arch.PPC64:
@@ -65,17 +67,18 @@ func encode(b []byte, order binary.ByteOrder, v any) {
 // written too.
 //
 // Readers count processors by their notes, so that one without registers to
-// write must have notes where another has: its registers are zeros there, and
-// that is a remark. Where none has any, there are no notes.
+// write must have notes where another has. Its registers are zeros, and that
+// is a remark: crash searches its stack as if there were no note, drgn shows a
+// frame at 0. Where none has any, there are no notes.
 func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 	written := make([]arch.State, len(m.CPUs))
 	var example arch.State
 	for i, cpu := range m.CPUs {
-		if cpu.Usable(stale) {
+		if cpu.State != nil && (cpu.Trust == guest.Valid || cpu.Trust == guest.Stale && stale) {
 			written[i], example = cpu.State, cpu.State
 		}
 	}
-	remarks = remarksOn(m.CPUs, written)
+	remarks = append(remarksOn(m.CPUs, written), x86Remarks(m, written)...)
 	if example == nil {
 		return nil, remarks
 	}
@@ -96,33 +99,52 @@ func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 	return append(b, own...), remarks
 }
 
-// remarksOn says what the user should know of the registers: those of which
-// CPUs are not written or not to be relied on.
+// remarksOn says what the user should know of the registers: which are not
+// written, or not to be relied on. Processors of which the same is to be said
+// share a remark.
 func remarksOn(cpus []guest.CPU, written []arch.State) []string {
-	var remarks []string
-	remark := func(format string, which []string, args ...any) {
-		if len(which) > 0 {
-			remarks = append(remarks, fmt.Sprintf(format, append([]any{strings.Join(which, ", ")}, args...)...))
-		}
+	lacking := "they are not in the file"
+	if slices.ContainsFunc(written, func(s arch.State) bool { return s != nil }) {
+		lacking = "zeros stand for them"
 	}
-	var none, stale, unknown []string
+	var order []string
+	who := map[string][]int{}
 	for i, cpu := range cpus {
-		line := fmt.Sprintf("%d (%s)", cpu.Index, cpu.Reason)
+		say := cpu.Label()
 		switch {
 		case written[i] == nil && cpu.Trust == guest.Stale:
-			stale = append(stale, line)
+			say += ": " + lacking + ", --stale-registers writes them all the same"
 		case written[i] == nil:
-			unknown = append(unknown, line)
-		case cpu.Reason != "":
-			none = append(none, line)
+			say += ": " + lacking
+		case cpu.Trust == guest.Valid && cpu.Reason == "":
+			continue
 		}
+		if who[say] == nil {
+			order = append(order, say)
+		}
+		who[say] = append(who[say], cpu.Index)
 	}
-	what := "zeros"
-	if !slices.ContainsFunc(written, func(s arch.State) bool { return s != nil }) {
-		what = "not in the file"
+	var remarks []string
+	for _, say := range order {
+		remarks = append(remarks, fmt.Sprintf("the registers of CPU %s are %s", numbers(who[say]), say))
 	}
-	remark("the registers are old of CPU %s and are "+what+": --stale-registers writes them all the same", stale)
-	remark("the registers are not known of CPU %s and are "+what, unknown)
-	remark("the registers are in the file with a reservation of CPU %s", none)
 	return remarks
+}
+
+// numbers is ascending numbers with ranges: "0, 2-7".
+func numbers(n []int) string {
+	var parts []string
+	for i := 0; i < len(n); {
+		end := i + 1
+		for end < len(n) && n[end] == n[end-1]+1 {
+			end++
+		}
+		part := fmt.Sprint(n[i])
+		if end-i > 1 {
+			part = fmt.Sprintf("%d-%d", n[i], n[end-1])
+		}
+		parts = append(parts, part)
+		i = end
+	}
+	return strings.Join(parts, ", ")
 }

@@ -85,13 +85,13 @@ func TestProcessors(t *testing.T) {
 		{name: "none"},
 		{name: "valid", cpus: []guest.CPU{valid(0), valid(1)}, want: two, rips: []uint64{0x10, 0x11}, label: "CPU0=valid\nCPU1=valid\n"},
 		{name: "stale", cpus: []guest.CPU{stale(0), stale(1)}, label: "CPU0=stale, KVM had newer ones\nCPU1=stale, KVM had newer ones\n",
-			remark: "CPU 0 (KVM had newer ones), 1 (KVM had newer ones) and are not in the file: --stale-registers"},
+			remark: "the registers of CPU 0-1 are stale, KVM had newer ones: they are not in the file, --stale-registers writes"},
 		{name: "stale, asked for", cpus: []guest.CPU{stale(0), stale(1)}, options: dump.Options{StaleRegisters: true}, want: two, rips: []uint64{0x10, 0x11},
-			label: "CPU0=stale, KVM had newer ones\nCPU1=stale, KVM had newer ones\n", remark: "CPU 0 (KVM had newer ones), 1"},
-		{name: "one stale", cpus: []guest.CPU{stale(0), valid(1)}, want: two, rips: []uint64{0, 0x11}, remark: "CPU 0 (KVM had newer ones) and are zeros: --stale-registers"},
+			label: "CPU0=stale, KVM had newer ones\nCPU1=stale, KVM had newer ones\n", remark: "the registers of CPU 0-1 are stale, KVM had newer ones"},
+		{name: "one stale", cpus: []guest.CPU{stale(0), valid(1)}, want: two, rips: []uint64{0, 0x11}, remark: "the registers of CPU 0 are stale, KVM had newer ones: zeros stand for them, --stale-registers"},
 		{name: "one unknown", cpus: []guest.CPU{valid(0), unknown(1)}, want: two, rips: []uint64{0x10, 0},
-			label: "CPU0=valid\nCPU1=unknown, not in the core\n", remark: "CPU 1 (not in the core) and are zeros"},
-		{name: "unknown", cpus: []guest.CPU{unknown(0)}, label: "CPU0=unknown, not in the core\n", remark: "CPU 0 (not in the core) and are not in the file"},
+			label: "CPU0=valid\nCPU1=unknown, not in the core\n", remark: "the registers of CPU 1 are unknown, not in the core: zeros stand for them"},
+		{name: "unknown", cpus: []guest.CPU{unknown(0)}, label: "CPU0=unknown, not in the core\n", remark: "the registers of CPU 0 are unknown, not in the core: they are not in the file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := Of(machine(t, "X86_64", tt.cpus...), &dump.Content{}, tt.options)
@@ -117,6 +117,12 @@ func TestProcessors(t *testing.T) {
 	}
 }
 
+func TestNumbers(t *testing.T) {
+	if got := numbers([]int{0, 2, 3, 4, 7, 8}); got != "0, 2-4, 7-8" {
+		t.Error(got)
+	}
+}
+
 // numbered is a state of which each value tells its place.
 func numbered() *arch.X86 {
 	s := &arch.X86{RIP: 0x1111111122222222, RFLAGS: 0x246, CR: [5]uint64{0xc0, 0xc1, 0xc2, 0xc3, 0xc4}, KernelGSBase: 0xfeed}
@@ -138,6 +144,14 @@ func TestX86Notes(t *testing.T) {
 	cpu := guest.CPU{Index: 4, State: numbered(), Trust: guest.Valid}
 	wide := parse(t, Of(machine(t, "X86_64", cpu), &dump.Content{}, dump.Options{}).Bytes, binary.LittleEndian)
 	narrow := parse(t, Of(machine(t, "386", cpu), &dump.Content{}, dump.Options{}).Bytes, binary.LittleEndian)
+	long := numbered()
+	long.EFER = arch.EFERLMA
+	for name, want := range map[string]bool{"386": true, "X86_64": false} {
+		n := Of(machine(t, name, guest.CPU{Index: 4, State: long, Trust: guest.Valid}), &dump.Content{}, dump.Options{})
+		if got := strings.Contains(strings.Join(n.Remarks, "\n"), "CPU 4 is in long mode"); got != want {
+			t.Errorf("%s: remarks %q", name, n.Remarks)
+		}
+	}
 	if len(narrow[0].Desc) != 144 || narrow[1].Name != "QEMU" || !bytes.Equal(narrow[1].Desc, wide[1].Desc) {
 		t.Errorf("notes of a 386: %s", headings(narrow))
 	}

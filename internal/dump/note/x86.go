@@ -3,8 +3,10 @@ package note
 import (
 	"debug/elf"
 	"encoding/binary"
+	"fmt"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/guest"
 )
 
 // Numbers of registers in arch.X86.
@@ -39,6 +41,20 @@ func x86Notes(s *arch.X86, index int, g arch.Guest) []elfNote {
 	return []elfNote{{nameCore, ntPRStatus, status}, {nameQEMU, 0, qemuCPUState(s)}}
 }
 
+// x86Remarks says of which processors NT_PRSTATUS cuts the registers.
+func x86Remarks(m *guest.Machine, written []arch.State) []string {
+	var cut []int
+	for i, state := range written {
+		if s, ok := state.(*arch.X86); ok && m.Arch.Machine == elf.EM_386 && s.LongMode() {
+			cut = append(cut, m.CPUs[i].Index)
+		}
+	}
+	if cut == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("CPU %s is in long mode, and a file of a 386 has half of its registers: X86_64 has all", numbers(cut))}
+}
+
 // prstatus64 is struct elf_prstatus of x86-64, 336 bytes: the process id at
 // 32, struct user_regs_struct at 112. The id is the processor's number, from
 // 1 on.
@@ -57,8 +73,7 @@ func prstatus64(s *arch.X86, index int) []byte {
 }
 
 // prstatus32 is struct elf_prstatus of i386, 144 bytes: the process id at 24,
-// struct user_regs_struct at 72. Of a processor in long mode it has the lower
-// halves.
+// struct user_regs_struct at 72.
 func prstatus32(s *arch.X86, index int) []byte {
 	b := make([]byte, 144)
 	binary.LittleEndian.PutUint32(b[24:], uint32(index)+1)

@@ -17,7 +17,7 @@
 //	largest memory  8 EiB (ELF32: as far as addresses and offsets fit, then
 //	                ELF64 with the same machine, as QEMU does)
 //	compression     none; holes are not stored
-//	registers       none yet
+//	registers       of all vCPUs, in notes; see package note
 //	absent memory   in no PT_LOAD; listed in the GUESTCORE note
 //
 // It knows nothing of QEMU and of files; package dump gives it a sink.

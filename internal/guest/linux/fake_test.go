@@ -131,8 +131,8 @@ func (f *fake) x86(k kernel, offset uint64) *arch.X86 {
 	return s
 }
 
-// scanned counts what a scan goes through.
-type scanned struct{ total, done int64 }
+// scanned notes how much a scan has to go through.
+type scanned struct{ total int64 }
 
 func (s *scanned) Start(total int64) { s.total = total }
 func (s *scanned) Add(int64)         {}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,19 +55,21 @@ func scan(ctx context.Context, im *guest.Image, p Progress) ([]addr.GPA, error) 
 	}
 	p.Start(int64(total))
 	s := &scanner{image: im, progress: p}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, piece := range pieces {
-		if gctx.Err() != nil {
-			break
-		}
-		g.Go(func() error { return s.piece(gctx, piece.Addr, piece.Size) })
+	var next atomic.Int64 // of pieces
+	g, ctx := errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			buf := make([]byte, scanBlock+len(noteName))
+			for i := next.Add(1); int(i) <= len(pieces); i = next.Add(1) {
+				if err := s.piece(ctx, pieces[i-1].Addr, pieces[i-1].Size, buf); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
 	}
 	slices.SortFunc(s.found, func(a, b addr.GPA) int { return cmp.Compare(a, b) })
 	return s.found, nil
@@ -76,19 +79,14 @@ func scan(ctx context.Context, im *guest.Image, p Progress) ([]addr.GPA, error) 
 type scanner struct {
 	image    *guest.Image
 	progress Progress
-	buffers  sync.Pool
 
 	mu    sync.Mutex
 	found []addr.GPA // of headers
 }
 
-// piece looks through n bytes of memory, which are one extent's.
-func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64) error {
-	buf, _ := s.buffers.Get().([]byte)
-	if buf == nil {
-		buf = make([]byte, scanBlock+len(noteName))
-	}
-	defer s.buffers.Put(buf)
+// piece looks through n bytes of memory, which are one extent's. buf is longer
+// than a block by a name.
+func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64, buf []byte) error {
 	for n > 0 {
 		if err := context.Cause(ctx); err != nil {
 			return err

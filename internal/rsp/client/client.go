@@ -150,6 +150,24 @@ func (c *Client) Ask(ctx context.Context, body string) ([]byte, error) {
 	return c.reply(ctx)
 }
 
+// first is the answer to a packet with which a connection begins: empty, or
+// one that has a text in it. QEMU's gdbstub, which stops the machine for whoever
+// connects, says that it has stopped before it answers (QEMU 7.2).
+func (c *Client) first(ctx context.Context, body, has string) ([]byte, error) {
+	if err := c.Send([]byte(body)); err != nil {
+		return nil, err
+	}
+	for {
+		b, err := c.packet(ctx)
+		if err != nil || len(b) == 0 || bytes.Contains(b, []byte(has)) {
+			return b, err
+		}
+		if !bytes.HasPrefix(b, []byte("T")) && !bytes.HasPrefix(b, []byte("S")) {
+			return nil, fmt.Errorf("an answer to %.15s is %q", body, b)
+		}
+	}
+}
+
 // reply waits for the next reply.
 func (c *Client) reply(ctx context.Context) ([]byte, error) {
 	b, err := c.packet(ctx)
@@ -207,8 +225,8 @@ func (c *Client) packet(ctx context.Context) ([]byte, error) {
 // Hello agrees with the server on how to speak. It is left out on a connection
 // that gdb agrees on.
 func (c *Client) Hello(ctx context.Context) error {
-	b, err := c.Ask(ctx, "qSupported:multiprocess+;binary-upload+;error-message+")
-	if err != nil && !errors.Is(err, ErrUnsupported) {
+	b, err := c.first(ctx, "qSupported:multiprocess+;binary-upload+;error-message+", "PacketSize=")
+	if err != nil {
 		return fmt.Errorf("no GDB remote protocol there: %w", err)
 	}
 	c.Learn(b)
@@ -218,11 +236,8 @@ func (c *Client) Hello(ctx context.Context) error {
 // DropAcks has neither side acknowledge packets any more, which lets several
 // requests be on their way, if the server can do without.
 func (c *Client) DropAcks(ctx context.Context) error {
-	_, err := c.Ask(ctx, "QStartNoAckMode")
-	if errors.Is(err, ErrUnsupported) {
-		return nil
-	}
-	if err != nil {
+	b, err := c.first(ctx, "QStartNoAckMode", "OK")
+	if err != nil || len(b) == 0 {
 		return err
 	}
 	c.mu.Lock()
