@@ -123,14 +123,7 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
 func (g *guest) record(ctx context.Context, config Config) error {
-	says := config.Says
-	if !config.Bare {
-		says = marker
-	}
-	if err := g.awaitConsole(ctx, says); err != nil {
-		return err
-	}
-	if err := g.awaitWords(ctx, config.Ready); err != nil {
+	if err := g.awaitUp(ctx, config); err != nil {
 		return err
 	}
 	if err := g.plug(ctx, config); err != nil {
@@ -167,6 +160,18 @@ func (g *guest) record(ctx context.Context, config Config) error {
 		}
 	}
 	return abort(g.cmd)
+}
+
+// awaitUp waits for the guest to be as far as its configuration says.
+func (g *guest) awaitUp(ctx context.Context, config Config) error {
+	says := config.Says
+	if !config.Bare {
+		says = marker
+	}
+	if err := g.awaitConsole(ctx, says); err != nil {
+		return err
+	}
+	return g.awaitWords(ctx, config.Ready)
 }
 
 // awaitConsole waits until the guest has printed a text.

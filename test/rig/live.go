@@ -20,14 +20,8 @@ func Start(ctx context.Context, dir string, qemu QEMU, config Config) (*Live, er
 	if err != nil {
 		return nil, err
 	}
-	if !config.Bare {
-		err = g.awaitMarker(ctx)
-	}
-	if err == nil {
-		err = g.awaitWords(ctx, config.Ready)
-	}
 	l := &Live{Dir: dir, g: g}
-	if err != nil {
+	if err := g.awaitUp(ctx, config); err != nil {
 		l.Kill()
 		return nil, fmt.Errorf("%w\nQEMU's stderr:\n%s", err, &g.stderr)
 	}
