@@ -28,21 +28,25 @@ func (f *cpuFacts) anchors(r cpuRelease, known map[string]ctype.Place) []anchor 
 			out = append(out, a)
 		}
 	}
-	slices.SortFunc(out, func(a, b anchor) int { return cmp.Compare(a.there, b.there) })
+	slices.SortFunc(out, func(a, b anchor) int { return cmp.Or(cmp.Compare(a.there, b.there), cmp.Compare(a.here, b.here)) })
 	return out
 }
 
 // closest is the release that agrees best with what is known, likeliest first,
 // and how often the distance between a member here and there changes from one
-// member to the next.
+// member to the next. A release that has members in another order is none.
 func (f *cpuFacts) closest(releases []cpuRelease, known map[string]ctype.Place) (best *cpuRelease, breaks int) {
 	for i := range releases {
 		n := 0
 		anchors := f.anchors(releases[i], known)
+		ordered := slices.IsSortedFunc(anchors, func(a, b anchor) int { return cmp.Compare(a.here, b.here) })
 		for i, a := range anchors[1:] {
 			if a.moved() != anchors[i].moved() {
 				n++
 			}
+		}
+		if !ordered {
+			continue
 		}
 		if best == nil || n < breaks {
 			best, breaks = &releases[i], n

@@ -25,6 +25,8 @@ type cpuFacts struct {
 	state map[string]ctype.Place // members of CPUState
 	regs  map[string]ctype.Place // of the registers
 	own   map[string]ctype.Place // of the vCPU that are not in one of the two
+	// absent are those that the process says it has not.
+	absent map[string]bool
 
 	from  []string // where all this is from, for the user
 	notes []string // what is odd, for the user
@@ -32,7 +34,7 @@ type cpuFacts struct {
 
 // cpuFacts asks the process.
 func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
-	f := &cpuFacts{target: t, version: vm.version(), state: map[string]ctype.Place{}, regs: map[string]ctype.Place{}, own: map[string]ctype.Place{}}
+	f := &cpuFacts{target: t, version: vm.version(), state: map[string]ctype.Place{}, regs: map[string]ctype.Place{}, own: map[string]ctype.Place{}, absent: map[string]bool{}}
 	var ok bool
 	if f.common, ok = vm.isA(c.Addr, "cpu"); !ok {
 		return nil, fmt.Errorf("the vCPU at %#x is of type %s, which is no cpu", uint64(c.Addr), c.Type)
@@ -104,6 +106,11 @@ func fillRuns(groups [][]run, version string, members map[string]ctype.Place) er
 		for i, m := range r.members {
 			if _, ok := members[m.path]; !ok && m.path != "" {
 				members[m.path] = places[i]
+			}
+			for path, p := range r.inside(m, places[i]) {
+				if _, ok := members[path]; !ok {
+					members[path] = p
+				}
 			}
 		}
 	}
@@ -179,6 +186,7 @@ func (f *cpuFacts) registers(releases []cpuRelease) (ctype.Record, error) {
 	if p, ok := out.Members["vfp.fp_status"]; ok && p.Count > 0 { // a float_status begins with its flags since 7.0
 		out.Members["vfp.fp_status[].float_exception_flags"] = ctype.Place{Offset: p.Offset, Size: 2}
 	}
+	releases = slices.DeleteFunc(releases, func(r cpuRelease) bool { return checkRuns(f.target.runs, r.listed, r.env.Members) != nil })
 	if r, breaks := f.closest(releases, out.Members); r != nil {
 		if breaks == 0 {
 			out.Size = r.env.Size
@@ -192,9 +200,12 @@ func (f *cpuFacts) registers(releases []cpuRelease) (ctype.Record, error) {
 // unproven is the registers of a process that tells nothing of them: of the
 // likeliest release that agrees in how much there is behind env, what is next
 // to each other there as it was in all releases. The checks of the registers'
-// values have to prove it.
+// values have to prove it, and only x86's say enough.
 func (f *cpuFacts) unproven(releases []cpuRelease) (ctype.Record, error) {
 	failed := fmt.Errorf("no %s has %d bytes from its env on", f.target.cpu, f.whole-f.env)
+	if !f.target.telling {
+		releases, failed = nil, errors.New("nothing vouches for the built-in layouts")
+	}
 	for _, r := range releases {
 		if r.tail() != f.whole-f.env {
 			continue
@@ -231,7 +242,7 @@ func (f *cpuFacts) vcpu(releases []cpuRelease) ctype.Record {
 		return out
 	}
 	for path, p := range releases[i].cpu.Members {
-		if _, ok := out.Members[path]; !ok {
+		if _, ok := out.Members[path]; !ok && !f.absent[path] {
 			p.Offset += f.env - releases[i].cpu.Members["env"].Offset
 			out.Members[path] = p
 		}

@@ -82,7 +82,6 @@ type VM struct {
 
 	typeNames  map[addr.HVA]string
 	data       []segment
-	rodata     map[uint64][]byte   // of the executable, by link-time address
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
@@ -92,6 +91,7 @@ type VM struct {
 	// confidential is what [VM.findConfidential] found.
 	confidential func() (confidential, error)
 	cpuLayout    func() (cpuLayout, error)
+	armInfos     func() map[string][][]uint64      // of system registers, by name
 	ccNames      func() (map[uint32]string, error) // of x86's cc_op
 	accelerator  func() string                     // its name, "" if unknown
 }
@@ -125,6 +125,7 @@ func newVM(src Source) *VM {
 	vm.memory = sync.OnceValues(vm.findMemory)
 	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
+	vm.armInfos = sync.OnceValue(vm.findARMInfos)
 	vm.accelerator = sync.OnceValue(vm.findAccelerator)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
 	return vm

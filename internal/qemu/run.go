@@ -17,12 +17,13 @@ import (
 type run struct {
 	since   string
 	members []runMember
+	parts   map[string][]runMember // of members that are structures or arrays of them, by path
 }
 
 // runMember is one member, or a gap.
 type runMember struct {
 	path  string // "": something of no use here, or padding
-	size  uint64 // bytes, of an element; 0: not the same in all releases, of the last member only
+	size  uint64 // bytes, of an element
 	count uint64 // elements of an array; 0: no array
 }
 
@@ -61,6 +62,9 @@ func (r run) fit(known map[string]ctype.Place) ([]ctype.Place, error) {
 // agree holds the run's places against what is known.
 func (r run) agree(places []ctype.Place, known map[string]ctype.Place) error {
 	for i, m := range r.members {
+		if err := r.agreeInside(m, places[i], known); err != nil {
+			return err
+		}
 		if align := m.size; align&(align-1) == 0 && align <= 8 && align > 0 && m.path != "" && places[i].Offset%align != 0 {
 			return fmt.Errorf("%s, of %d bytes, cannot be at %d", m.path, m.size, places[i].Offset)
 		}
@@ -68,6 +72,32 @@ func (r run) agree(places []ctype.Place, known map[string]ctype.Place) error {
 		if ok && (p.Offset != places[i].Offset || p.Size != 0 && m.size != 0 && p.Size*max(p.Count, 1) > m.size*max(m.count, 1)) {
 			return fmt.Errorf("%s is at %d and has %d bytes; in known QEMUs it would be at %d and have %d",
 				m.path, p.Offset, p.Size*max(p.Count, 1), places[i].Offset, m.size*max(m.count, 1))
+		}
+	}
+	return nil
+}
+
+// inside are the places of what is in a member that is at a place, by path.
+func (r run) inside(m runMember, at ctype.Place) map[string]ctype.Place {
+	prefix := m.path + "."
+	if m.count > 0 {
+		prefix = m.path + "[]."
+	}
+	out := map[string]ctype.Place{}
+	offset := at.Offset
+	for _, part := range r.parts[m.path] {
+		if part.path != "" {
+			out[prefix+part.path] = ctype.Place{Offset: offset, Size: part.size, Count: part.count}
+		}
+		offset += part.size * max(part.count, 1)
+	}
+	return out
+}
+
+func (r run) agreeInside(m runMember, at ctype.Place, known map[string]ctype.Place) error {
+	for path, p := range r.inside(m, at) {
+		if have, ok := known[path]; ok && (have.Offset != p.Offset || have.Size != 0 && have.Size != p.Size) {
+			return fmt.Errorf("%s is at %d; in known QEMUs it would be at %d", path, have.Offset, p.Offset)
 		}
 	}
 	return nil
