@@ -8,11 +8,8 @@ help: ## this list
 build: ## bin/guestcore
 	CGO_ENABLED=0 go build -o bin/guestcore ./gdbstub
 
-lib: ## lib/libguestcore.so and the script that has gdb load it
-	CGO_ENABLED=1 go build -buildmode=c-shared -o lib/libguestcore.so ./cgo_ext
-	rm -f lib/libguestcore.h
-	cp cgo_ext/guestcore.h lib/
-	sed 's#@LIBRARY@#$(CURDIR)/lib/libguestcore.so#' scripts/dump-guest-memory.gdb >lib/dump-guest-memory.gdb
+lib: ## lib/libguestcore.so for gdb and for C, its header, and the script that has gdb load it
+	scripts/lib
 
 install: build lib ## everything under PREFIX (/usr/local), below DESTDIR if that is set
 	scripts/install '$(DESTDIR)' '$(PREFIX)'
@@ -24,10 +21,10 @@ setup: ## everything the tests need from Debian, and a QEMU with debug informati
 	scripts/setup test && scripts/build-qemu
 
 test: setup ## all tests, unit and end to end; FLAGS go to go test
-	go test -timeout 20m $(FLAGS) ./...
+	go test -timeout 40m $(FLAGS) ./...
 
 e2e: setup ## the end-to-end tests alone
-	go test -timeout 20m $(FLAGS) ./test/...
+	go test -timeout 40m $(FLAGS) ./test/...
 
 race: ## the unit tests under the race detector
 	go test -race $(FLAGS) ./internal/... ./gdbstub/...
@@ -38,10 +35,10 @@ lint: ## gofmt, go vet, staticcheck, the layers
 fuzz: ## every fuzz test for ten seconds
 	scripts/fuzz
 
-bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder
-	scripts/bench
+bench: build setup ## dumps against cp, dd, makedumpfile and QEMU's Python script; the table is kept in the cache folder; PARTS for some, as kdump-random
+	scripts/bench $(PARTS)
 
 clean: ## what was built here; the cache folder stays
-	rm -rf bin lib
+	rm -rf bin lib lib.*
 
 .PHONY: help build lib install demo setup test e2e race lint fuzz bench clean

@@ -20,7 +20,7 @@ static void make_key(void)
 	pthread_key_create(&last_error, free);
 }
 
-void guestcore_set_error(const char *text)
+void keep_error(const char *text)
 {
 	pthread_once(&once, make_key);
 	free(pthread_getspecific(last_error));
@@ -36,7 +36,7 @@ const char *guestcore_error(void)
 	return text != NULL ? text : "";
 }
 
-int guestcore_call_progress(void *function, uint64_t done, uint64_t total, void *data)
+int call_progress(void *function, uint64_t done, uint64_t total, void *data)
 {
 	return ((guestcore_progress *)function)(done, total, data);
 }

@@ -5,8 +5,8 @@ package main
 #include <string.h>
 #include "guestcore.h"
 
-void guestcore_set_error(const char *text);
-int guestcore_call_progress(void *function, uint64_t done, uint64_t total, void *data);
+void keep_error(const char *text);
+int call_progress(void *function, uint64_t done, uint64_t total, void *data);
 */
 import "C"
 
@@ -32,7 +32,7 @@ func call(f func() (int64, error)) C.int64_t {
 	})
 	if err != nil {
 		text := append([]byte(err.Error()), 0)
-		C.guestcore_set_error((*C.char)(unsafe.Pointer(&text[0])))
+		C.keep_error((*C.char)(unsafe.Pointer(&text[0])))
 		if n <= 0 { // of a read, what was read before the error is still told
 			return failed
 		}
@@ -119,7 +119,7 @@ func goDump(h C.int64_t, arguments **C.char, progress, data unsafe.Pointer) C.in
 		var show func(done, total int64) bool
 		if progress != nil {
 			show = func(done, total int64) bool {
-				return C.guestcore_call_progress(progress, C.uint64_t(done), C.uint64_t(total), data) == 0
+				return C.call_progress(progress, C.uint64_t(done), C.uint64_t(total), data) == 0
 			}
 		}
 		return 0, capi.Handle(h).Dump(args, show)

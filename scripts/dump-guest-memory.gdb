@@ -2,11 +2,12 @@
 #
 # Source this file; "make install" leaves one that knows where libguestcore.so is. gdb loads that library, which reads what
 # gdb has open. Commands reach it through file descriptors of gdb (internal/ingdb says which): a request is a byte 1, what
-# "info inferiors" prints, the command line, and the process that shows the answer, with a byte 0 behind each of them.
+# "info inferiors" and "info files" print, the command line, and the process that shows the answer, with a byte 0 behind each
+# of the three.
 
-define guestcore-load
+define guestcore-begin
   dont-repeat
-  shell test -e /proc/$PPID/fd/902 && exit 1; test -e @LIBRARY@ && exit 2; test -e /usr/local/lib/guestcore/libguestcore.so && exit 3; test -e /usr/lib/guestcore/libguestcore.so && exit 4; echo 'libguestcore.so is not installed: use "make install", or source the script that "make lib" leaves in lib/'
+  shell test -e /proc/$PPID/fd/902 && exit 1; test -e '@LIBRARY@' && exit 2; test -e /usr/local/lib/guestcore/libguestcore.so && exit 3; test -e /usr/lib/guestcore/libguestcore.so && exit 4; echo 'libguestcore.so is not installed: use "make install", or source the script that "make lib" leaves in lib/'
   if $_shell_exitcode == 0
     guestcore-library-not-found
   end
@@ -19,25 +20,47 @@ define guestcore-load
   if $_shell_exitcode == 4
     jit-reader-load /usr/lib/guestcore/libguestcore.so
   end
+  shell printf '\1' >/proc/$PPID/fd/902
+  pipe info inferiors | cat >/proc/$PPID/fd/902
+  pipe info files | cat >/proc/$PPID/fd/902
+  shell printf '\0' >/proc/$PPID/fd/902
+end
+document guestcore-begin
+Load guestcore's library into gdb, unless it is there, and begin a request to
+it. Part of other commands.
+end
+
+define guestcore-end
+  dont-repeat
+  shell exec 3</proc/$PPID/fd/903; printf '\0%s\0' $$ >/proc/$PPID/fd/902; exec cat <&3
+  source /proc/self/fd/901
+end
+document guestcore-end
+End a request to guestcore's library, and show its answer. Part of other
+commands.
+end
+
+define guestcore-load
+  dont-repeat
+  guestcore-begin
+  shell printf guestcore-load >/proc/$PPID/fd/902
+  guestcore-end
 end
 document guestcore-load
-Load guestcore's library into gdb, unless it is there.
-Then "target remote /proc/self/fd/900" reaches what gdb had open.
+Load guestcore's library into gdb, and have it keep the core file that gdb has
+open: "target remote /proc/self/fd/900" then shows it as guestcore serves it.
 end
 
 define dump-guest-memory
   dont-repeat
-  guestcore-load
-  shell printf '\1' >/proc/$PPID/fd/902
-  pipe info inferiors | cat >/proc/$PPID/fd/902
-  shell printf '\0dump-guest-memory' >/proc/$PPID/fd/902
+  guestcore-begin
+  shell printf dump-guest-memory >/proc/$PPID/fd/902
   set $guestcore_argument = 0
   while $guestcore_argument < $argc
     eval "shell printf ' %%s' '$arg%d' >/proc/$PPID/fd/902", $guestcore_argument
     set $guestcore_argument = $guestcore_argument + 1
   end
-  shell exec 3</proc/$PPID/fd/903; printf '\0%s\0' $$ >/proc/$PPID/fd/902; exec cat <&3
-  source /proc/self/fd/901
+  guestcore-end
 end
 document dump-guest-memory
 Write the memory of a QEMU guest to a file, as a vmcore.
@@ -45,7 +68,7 @@ Write the memory of a QEMU guest to a file, as a vmcore.
 dump-guest-memory FILE ARCH
 
 QEMU may be a core file, a process that gdb has attached to, or on the other
-side of "target remote". FILE becomes an ELF vmcore with the guest's memory,
+side of "target remote": of guestcore, or of a gdbserver on this machine. FILE becomes an ELF vmcore with the guest's memory,
 its vmcoreinfo note if the guest left one, and what is known of its
 processors' registers; crash, drgn, makedumpfile and gdb read it.
 

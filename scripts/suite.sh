@@ -6,10 +6,10 @@
 # They are unpacked, not installed: no script of theirs runs, and nothing of the system changes. Beside it, run starts a
 # program in there, by chroot.
 
-# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does. Programs that run in an older one
-# end in peace.
+# suite NAME PACKAGE…: makes the suite of that name hold these packages, unless it does. The name is that of the release; what
+# stands in front of it, up to a -, tells two of one release apart. Programs that run in an older one end in peace.
 suite() {
-	local name=$1 folder=$cache/suites/$1
+	local name=${1##*-} folder=$cache/suites/$1
 	shift
 	[ "$(cat "$folder/packages" 2>/dev/null)" != "$*" ] || return 0
 	say "unpacking $* of Debian $name in $folder"
@@ -30,6 +30,19 @@ suite_program() {
 	mkdir -p "$cache/bin"
 	printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$cache/suites/$1/run" "$2" >"$cache/bin/$1-$2"
 	chmod +x "$cache/bin/$1-$2"
+}
+
+# suite_gdb NAME: makes bin/NAME in the cache start the suite's gdb outside of the suite, with the suite's libraries: it then
+# finds the machine's own files, which are what cores made here had mapped.
+suite_gdb() {
+	local root=$cache/suites/$1/root
+	mkdir -p "$cache/bin"
+	cat >"$cache/bin/$1" <<-END
+		#!/bin/sh
+		unset PYTHONPATH
+		PYTHONHOME="$root/usr" PATH=/usr/bin:/bin exec "$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/gdb" --data-directory="$root/usr/share/gdb" "\$@"
+	END
+	chmod +x "$cache/bin/$1"
 }
 
 # suite_lists NAME FOLDER ARCH: fetches the package lists of a release for an architecture, from where the system's own come
@@ -57,11 +70,11 @@ suite_failed() {
 	die "cannot fetch $2: check the network; unstable may lack a package for a day"
 }
 
-# suite_download NAME FOLDER PACKAGE…: fetches the packages and every dependency.
+# suite_download NAME FOLDER PACKAGE…: fetches the packages and every dependency, for the architecture suite_arch if that is set.
 suite_download() {
 	local name=$1 folder=$2
 	shift 2
-	suite_lists "$name" "$folder" amd64
+	suite_lists "$name" "$folder" "${suite_arch:-amd64}"
 	apt-get "${suite_options[@]}" install -y --download-only --no-install-recommends "$@" >"$folder/log" 2>&1 ||
 		suite_failed "$folder" "$* of Debian $name"
 }

@@ -73,12 +73,12 @@ func (p ARM64Paging) Translate(mem io.ReaderAt, va uint64) (Page, error) {
 	if p.SCTLR&sctlrEE != 0 {
 		order = binary.BigEndian
 	}
-	stride := h.granule - 3 // bits that index a whole table
-	levels := (h.bits - h.granule + stride - 1) / stride
-	bits := h.bits - h.granule - (levels-1)*stride // those of the first
+	stride := h.granule - 3                              // bits that index a whole table
+	levels := (h.bits - h.granule + stride - 1) / stride // five, from level -1 on, where 4 KiB and more than 48 bits meet
+	bits := h.bits - h.granule - (levels-1)*stride       // those of the first
 	table := h.root(bits)
-	for level := 4 - levels; level < 4; level++ {
-		shift := h.granule + (3-level)*stride
+	for level := 4 - int(levels); level < 4; level++ {
+		shift := h.granule + uint(3-level)*stride
 		name := fmt.Sprintf("level %d table", level)
 		entry, err := tableEntry(mem, order, table, va>>shift&(1<<bits-1), 8)
 		if err != nil {

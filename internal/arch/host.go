@@ -62,7 +62,7 @@ func HostOf(m elf.Machine, class elf.Class, order binary.ByteOrder, notes Notes)
 		case elf.EM_S390:
 			return s390x(notes), nil
 		case elf.EM_PPC64:
-			return ppc64(order), nil
+			return ppc64(order, notes), nil
 		case elf.EM_RISCV:
 			return riscv64(), nil
 		}

@@ -151,6 +151,8 @@ func TestPlaces(t *testing.T) {
 		{elf.EM_X86_64, "zmm31h", 1664 + 15*64 + 32}, {elf.EM_X86_64, "pkru", 2688},
 		{elf.EM_AARCH64, "x30", 112 + 240}, {elf.EM_AARCH64, "pc", 112 + 256}, {elf.EM_AARCH64, "v31", 496},
 		{elf.EM_PPC64, "pc", 112 + 256}, {elf.EM_PPC64, "cr", 112 + 304}, {elf.EM_PPC64, "lr", 112 + 288},
+		{elf.EM_PPC64, "vr31", 31 * 16}, {elf.EM_PPC64, "vscr", 512}, {elf.EM_PPC64, "vrsave", 528}, {elf.EM_PPC64, "vs31h", 248},
+		{elf.EM_S390, "v15l", 120}, {elf.EM_S390, "v31", 240},
 		{elf.EM_RISCV, "pc", 112}, {elf.EM_RISCV, "sp", 112 + 16}, {elf.EM_RISCV, "t6", 112 + 248},
 	} {
 		h, err := HostOf(c.machine, elf.ELFCLASS64, binary.LittleEndian, notes)

@@ -120,6 +120,9 @@ func TestARM64Paging(t *testing.T) {
 		{12, 48, []uint{39, 30, 21, 12}, 0, 2, []int{1, 2, 3}},
 		{12, 39, []uint{30, 21, 12}, 0, 2, []int{0, 1, 2}},
 		{12, 36, []uint{30, 21, 12}, 0, 2, []int{1, 2}},
+		{12, 52, []uint{48, 39, 30, 21, 12}, 0, 2, []int{2, 3, 4}},
+		{12, 49, []uint{48, 39, 30, 21, 12}, 0, 2, []int{2, 3, 4}},
+		{14, 52, []uint{47, 36, 25, 14}, 2, 1, []int{1, 2, 3}},
 		{14, 47, []uint{36, 25, 14}, 2, 1, []int{1, 2}},
 		{14, 48, []uint{47, 36, 25, 14}, 2, 1, []int{2, 3}},
 		{16, 42, []uint{29, 16}, 1, 3, []int{0, 1}},
@@ -152,7 +155,10 @@ func TestARM64Paging(t *testing.T) {
 					} else {
 						p.TCR, p.TTBR0 = size|x.tg0<<14|63<<16, m.root|0x12<<48|1
 					}
-					if x.bits == 52 { // bits of the table's address where the number of the space was
+					if x.bits > 48 && x.granule < 16 {
+						p.TCR |= 1 << 59 // DS
+					}
+					if x.bits > 48 { // bits of the table's address where the number of the space was
 						p.TTBR0, p.TTBR1 = p.TTBR0&(1<<48-1), p.TTBR1&(1<<48-1)
 					}
 					most := uint64(1) << 48

@@ -75,9 +75,13 @@ func names(fs *flag.FlagSet) []string {
 	return names
 }
 
-// List lists the flags of fs, a line each.
+// List lists the flags of fs, a line each. Those without a description are
+// hidden.
 func List(w io.Writer, fs *flag.FlagSet) {
 	fs.VisitAll(func(fl *flag.Flag) {
+		if fl.Usage == "" {
+			return
+		}
 		value, text := flag.UnquoteUsage(fl)
 		fmt.Fprintf(w, "  %-24s %s\n", strings.TrimSpace(written(fl)+" "+value), text)
 	})

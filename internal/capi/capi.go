@@ -56,11 +56,7 @@ func Open(o session.Options) (Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	vm, err := s.VM()
-	if err != nil {
-		return 0, errors.Join(err, s.Close())
-	}
-	machine, err := vm.Guest("")
+	machine, err := s.Machine("")
 	if err != nil {
 		return 0, errors.Join(err, s.Close())
 	}

@@ -132,7 +132,7 @@ func run(e *env, args []string) error {
 }
 
 func usage(w io.Writer) {
-	fmt.Fprint(w, `guestcore gets the guest out of the core of a crashed QEMU.
+	fmt.Fprint(w, `guestcore gets the guest out of a QEMU that crashed or hangs.
 
 `)
 	width := 0
@@ -144,7 +144,8 @@ func usage(w io.Writer) {
 	}
 	fmt.Fprint(w, `
 CORE is a core file, plain or compressed (zstd, lz4, xz, gzip, bzip2), or coredump: for the newest of QEMU that
-systemd-coredump keeps, or coredump:PID for that of a process.
+systemd-coredump keeps, or coredump:PID for that of a process. Instead of it --pid takes a QEMU that runs or hangs, and
+--upstream one that a gdbserver has.
 
 "guestcore help COMMAND" lists a command's flags.
 `)

@@ -75,6 +75,13 @@ func TestUsage(t *testing.T) {
 		"serve --stdio --pty no-such":      "", // the core is opened first
 		"serve --listen":                   "flag needs an argument",
 		"dump --partial -- core a b c d e": "too many arguments",
+		"info --pid 1 core":                `too many arguments, "core": with --pid or --upstream there is no CORE`,
+		"info --pid 0":                     "--pid 0 is no process id",
+		"info --pid -4":                    "--pid -4 is no process id",
+		"info --pid 1 --upstream :1":       "--pid and --upstream exclude each other",
+		"serve --upstream nonsense":        `--upstream: "nonsense" is no server: give HOST:PORT`,
+		"info --no-stop core":              "--no-stop is for a QEMU that runs: give it with --pid",
+		"info --no-stop pid:x":             "", // such a source is read by session
 		"verify":                           "too few arguments: guestcore verify [flags] DUMP [CORE]",
 		"verify a b c":                     `too many arguments, "c"`,
 		"verify dump --range 5":            `"5" is not START-END`,

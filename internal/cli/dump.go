@@ -48,9 +48,7 @@ var dumpCommand = &command{
 			out = io.Discard
 		}
 		res, err := m.Dump(e.ctx, r, out, show)
-		if paused := s.Resume(); paused > 0 {
-			fmt.Fprintf(e.stderr, "guestcore: QEMU was stopped for %.2f s\n", paused.Seconds())
-		}
+		letGo(e, s) // before the result, which may be long in printing
 		if err != nil || !*asJSON {
 			return err
 		}
@@ -91,6 +89,7 @@ var infoCommand = &command{
 			return err
 		}
 		defer s.Close()
+		defer letGo(e, s)
 		m := &monitor.Monitor{Session: s}
 		info, err := m.Info()
 		if err != nil {

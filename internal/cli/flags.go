@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"guestcore/internal/argv"
@@ -37,9 +38,14 @@ func (f *flags) parse(e *env, args []string, least, most int) (done bool, err er
 		return false, usagef("%v", err)
 	}
 	if f.src != nil {
+		if err := f.src.check(f); err != nil {
+			return false, err
+		}
 		f.args = append(f.src.named(), f.args...)
 	}
 	switch n := len(f.args); {
+	case n > most && f.src != nil && len(f.src.named()) > 0:
+		return false, usagef("too many arguments, %q: with --pid or --upstream there is no CORE", f.args[most])
 	case n < least:
 		return false, usagef("too few arguments: guestcore %s", f.cmd.synopsis())
 	case n > most:
@@ -129,6 +135,26 @@ func (s *source) named() []string {
 	return nil
 }
 
+// check refuses flags that make no sense together.
+func (s *source) check(f *flags) error {
+	given := map[string]bool{}
+	f.Visit(func(x *flag.Flag) { given[x.Name] = true })
+	switch {
+	case given["pid"] && s.pid <= 0:
+		return usagef("--pid %d is no process id: \"pidof qemu-system-x86_64\" prints those of that program", s.pid)
+	case given["pid"] && given["upstream"]:
+		return usagef("--pid and --upstream exclude each other: both say where QEMU is")
+	case given["upstream"]:
+		if err := endpoint.CheckServer(s.upstream); err != nil {
+			return usagef("--upstream: %v", err)
+		}
+	}
+	if s.noStop && !given["pid"] && !slices.ContainsFunc(f.args, session.IsPID) {
+		return usagef("--no-stop is for a QEMU that runs: give it with --pid")
+	}
+	return nil
+}
+
 // partial is the flag for commands that write no dump: those have it of the
 // dump.
 func (f *flags) partial(s *source) {
@@ -186,4 +212,14 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
 	}
 	return opened, nil
+}
+
+// letGo lets a process run again and says how long it was stopped.
+func letGo(e *env, s *session.Session) {
+	switch paused, err := s.Resume(); {
+	case err != nil:
+		fmt.Fprintf(e.stderr, "guestcore: warning: %v\n", err)
+	case paused > 0:
+		fmt.Fprintf(e.stderr, "guestcore: the process runs on, it was stopped for %.2f s\n", paused.Seconds())
+	}
 }

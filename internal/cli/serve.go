@@ -27,6 +27,8 @@ var serveCommand = &command{
 		f.BoolVar(&w.pty, "pty", false, "serve a pseudo-terminal of its own, and print its name")
 		once := f.Bool("once", false, "end when the first gdb has left")
 		asJSON := f.Bool("json", false, "print where it listens as JSON")
+		var disabled list
+		f.Var(&disabled, "disable-packet", "") // hidden: to test gdbs with
 		packets := f.Bool("trace", false, "write every packet to stderr")
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err
@@ -35,6 +37,8 @@ var serveCommand = &command{
 			Log:   logger(e, src.verbose),
 			Trace: logger(e, *packets),
 			Once:  *once,
+
+			DisablePackets: disabled,
 		}
 		if src.upstream != "" {
 			return serveProxy(e, src, &w, options, *asJSON)
@@ -44,6 +48,7 @@ var serveCommand = &command{
 			return err
 		}
 		defer s.Close()
+		defer letGo(e, s)
 		if err := s.CheckQEMU(); err != nil {
 			return err
 		}

@@ -120,12 +120,7 @@ func (s *source) coreSubject(e *env, path string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	vm, err := opened.VM()
-	if err != nil {
-		opened.Close()
-		return nil, err
-	}
-	m, err := vm.Guest("")
+	m, err := opened.Machine("")
 	if err != nil {
 		opened.Close()
 		return nil, err
@@ -135,7 +130,11 @@ func (s *source) coreSubject(e *env, path string) (*subject, error) {
 	}
 	source, absent := verify.OfMachine(path, m)
 	return &subject{
-		Source: source, format: fmt.Sprintf("core of QEMU, %s guest", m.Arch), absent: absent,
-		warnings: slices.Concat(opened.Warnings, m.Warnings), close: opened.Close,
+		Source: source, format: fmt.Sprintf("%s of QEMU, %s guest", opened.What(), m.Arch), absent: absent,
+		warnings: slices.Concat(opened.Warnings, m.Warnings),
+		close: func() error {
+			letGo(e, opened)
+			return opened.Close()
+		},
 	}, nil
 }

@@ -13,11 +13,15 @@ import (
 	"guestcore/internal/dump/dumptest"
 )
 
-// mountXFS makes an XFS of 320 MiB, less than 300 it refuses to be. It shares
-// blocks, as XFS does by default.
-func mountXFS(t *testing.T) string {
+// sharing are the file systems that can share blocks and that Linux has in its
+// tree; both do without being told.
+var sharing = []string{"xfs", "btrfs"}
+
+// mountSharing makes such a file system, of 320 MiB: XFS refuses to be less
+// than 300.
+func mountSharing(t *testing.T, fstype string) string {
 	t.Helper()
-	return mountImage(t, t.TempDir(), "xfs", 320<<20)
+	return mountImage(t, t.TempDir(), fstype, 320<<20)
 }
 
 // used is how much of a file system is taken, in bytes.
@@ -32,7 +36,13 @@ func used(t *testing.T, dir string) int64 {
 }
 
 func TestReflink(t *testing.T) {
-	dir := mountXFS(t)
+	for _, fstype := range sharing {
+		t.Run(fstype, func(t *testing.T) { reflinks(t, mountSharing(t, fstype)) })
+	}
+}
+
+func reflinks(t *testing.T, dir string) {
+	t.Helper()
 	g, err := arch.GuestByName("X86_64")
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +75,7 @@ func TestReflink(t *testing.T) {
 // TestReflinkTrouble has sources that share with the dump's file system, but
 // not where it asks for it.
 func TestReflinkTrouble(t *testing.T) {
-	dir := mountXFS(t)
+	dir := mountSharing(t, "xfs")
 	g, err := arch.GuestByName("X86_64")
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +108,7 @@ func TestReflinkTrouble(t *testing.T) {
 // TestReflinkPerExtent has a guest in files on two file systems: the part on
 // that of the dump is shared, the rest copied.
 func TestReflinkPerExtent(t *testing.T) {
-	dir := mountXFS(t)
+	dir := mountSharing(t, "xfs")
 	g, err := arch.GuestByName("X86_64")
 	if err != nil {
 		t.Fatal(err)

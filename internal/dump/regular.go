@@ -71,17 +71,28 @@ func (s *regular) stats() (Stats, error) {
 	return st, nil
 }
 
+// cachedWrite is the most that one call writes through the page cache, in
+// bytes, up to a multiple of it in the file. The kernel takes memory for a call
+// in one piece; up to this size it has some at hand that was just free, more it
+// has to look for, which at worst takes as many times as long as the copy.
+const cachedWrite = 32 << 10
+
 // WriteAt writes through the page cache. File systems let in one writer of a
 // file at a time; the others wait here, where that takes no processor.
 func (s *regular) WriteAt(p []byte, off int64) (int, error) {
 	s.cached.Lock()
 	defer s.cached.Unlock()
-	n, err := s.f.WriteAt(p, off)
-	s.copied.Add(int64(n))
-	if err != nil {
-		err = writeError(off+int64(n), err)
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		n, err := s.f.WriteAt(p[done:min(len(p), done+int(cachedWrite-at%cachedWrite))], at)
+		done += n
+		s.copied.Add(int64(n))
+		if err != nil {
+			return done, writeError(off+int64(done), err)
+		}
 	}
-	return n, err
+	return done, nil
 }
 
 func (s *regular) HoleAt(off, n int64) error {

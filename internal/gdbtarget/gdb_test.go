@@ -1,6 +1,7 @@
 package gdbtarget_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,22 +23,12 @@ import (
 	"guestcore/test/testkit"
 )
 
-// gdbs are the debuggers of this machine: the installed one, and Debian's
-// without Python.
-var gdbs = map[string]func(testing.TB) string{
-	"gdb": func(t testing.TB) string {
-		path, err := exec.LookPath("gdb")
-		if err != nil {
-			crashed.Missing(t, "gdb is missing: apt install gdb (or gdb-minimal)")
-		}
-		return path
-	},
-	"gdb-minimal": testkit.MinimalGDB,
-}
-
 // quiet is said to every gdb: no network, and no scripts of libraries, which
 // are found by the paths of local files and change the backtrace.
-var quiet = []string{"-iex", "set debuginfod enabled off", "-iex", "set auto-load off", "-iex", "set width 0"}
+// The gdbs of newer releases bring a libthread_db that is not for this machine's C library.
+var quiet = []string{"-iex", "set debuginfod enabled off", "-iex", "set auto-load off", "-iex", "set width 0",
+	"-iex", "set auto-load libthread-db on", "-iex", "add-auto-load-safe-path /lib/x86_64-linux-gnu",
+	"-iex", "set libthread-db-search-path /lib/x86_64-linux-gnu:$sdir"}
 
 // mark separates what gdb says when it opens something from what it answers.
 const mark = "=== here the commands begin ==="
@@ -59,6 +51,11 @@ func ask(t *testing.T, gdb string, open, commands []string) (opening, answers st
 // serve serves a core and returns what to give to "target remote".
 func serve(t *testing.T, core string) string {
 	t.Helper()
+	return serveWith(t, core, rsp.Options{})
+}
+
+func serveWith(t *testing.T, core string, options rsp.Options) string {
+	t.Helper()
 	s, err := session.Open(t.Context(), session.Options{Core: core})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +76,7 @@ func serve(t *testing.T, core string) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- rsp.ServeAll(ctx, ln, target, rsp.Options{}) }()
+	go func() { done <- rsp.ServeAll(ctx, ln, target, options) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -143,7 +140,7 @@ func same(t *testing.T, native, remote string) {
 // everywhere are commands for any core, all with answers that do not depend
 // on how gdb got to it.
 var everywhere = []string{
-	"info threads", "bt", "thread apply all bt", "info registers", "info all-registers", "p $xmm0", "p $ymm0",
+	"info threads", "bt", "thread apply all bt", "info registers", "info all-registers", "info vector", "p $xmm0", "p $ymm0",
 	"x/16i $pc", "x/8gx $sp", "info sharedlibrary", "info auxv", "p $_siginfo", "p $_siginfo._sifields._sigfault",
 	"thread 2", "info registers rip", "p $_siginfo", "thread 1", "p $_exitcode", "x/2i 0", "x/s 1",
 	"maint print xml-tdesc",
@@ -162,10 +159,15 @@ func opened(exe, target string) map[string][]string {
 // compare compares all ways to a core with the native one, whose answers must
 // contain what is known of the program.
 func compare(t *testing.T, exe, core string, commands, known []string) {
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
-			_, native := ask(t, gdb, []string{"file " + exe, "core-file " + core}, commands)
+	core, _ = crashed.PlainXSave(t, core)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
+			open := []string{"file " + exe, "core-file " + core}
+			if g.OwnTLS { // then natively too: it finds less than libthread_db does
+				open = slices.Insert(open, 0, "set auto-load libthread-db off")
+			}
+			_, native := ask(t, gdb, open, commands)
 			for _, k := range known {
 				if !strings.Contains(native, k) {
 					t.Errorf("gdb itself does not say %q", k)
@@ -194,6 +196,64 @@ func TestCrashedProgram(t *testing.T) {
 				"(a=a@entry=2.5, p=p@entry=", "{x = 3, y = -4, name =", " = 102\n", " = 1002\n", " = 42\n", " = 41\n", " = 11\n", " = 14\n",
 				"v2_double = {2.5, 0}", "si_signo = 11", "1 pattern found.", "/libc.so.6\n", filepath.Base(program.Lib), "AT_ENTRY",
 			})
+		})
+	}
+}
+
+// TestWideRegisters compares the registers of the core as the processor left
+// it. Only gdb 13 reads them itself where it does not know the size of the
+// XSAVE area, so it is the one to ask for all.
+func TestWideRegisters(t *testing.T) {
+	program := crashed.Run(t)
+	if _, ok := crashed.PlainXSave(t, program.Core); !ok {
+		t.Log("this processor has no AVX-512: the comparison is of AVX at most")
+	}
+	commands := []string{"info all-registers", "p $xmm0", "p $ymm0", "p $ymm1", "p $k1"}
+	// Each version lists them in an order of its own, and 13 leaves out two.
+	segmentBase := regexp.MustCompile(`(?m)^[fg]s_base .*\n`)
+	sorted := func(answers string) string {
+		return strings.Join(slices.Sorted(strings.Lines(segmentBase.ReplaceAllString(answers, ""))), "")
+	}
+	_, native := ask(t, testkit.PythonGDB(t), []string{"file " + program.Exe, "core-file " + program.Core}, commands)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			_, remote := ask(t, g.Path, []string{"set sysroot /", "file " + program.Exe, "target remote " + serve(t, program.Core)}, commands)
+			same(t, sorted(native), sorted(remote))
+		})
+	}
+}
+
+// TestDumpMemory has gdb write what it reads natively and through us.
+func TestDumpMemory(t *testing.T) {
+	program := crashed.Run(t)
+	target := serve(t, program.Core)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			for where, open := range map[string][]string{
+				"native": {"file " + program.Exe, "core-file " + program.Core},
+				"remote": {"set sysroot /", "file " + program.Exe, "target remote " + target},
+			} {
+				file := filepath.Join(dir, where)
+				_, said := ask(t, g.Path, open, []string{
+					"dump binary memory " + file + ".data &haystack[0] &haystack[1024]", "dump binary memory " + file + ".stack $sp $sp+0x1000",
+					"dump binary value " + file + ".value haystack", "dump binary memory " + file + ".text $pc $pc+256",
+					"append binary memory " + file + ".data &global &global+1",
+				})
+				if strings.TrimSpace(normal(said)) != "" {
+					t.Errorf("gdb says\n%s", said)
+				}
+			}
+			for _, suffix := range []string{".data", ".stack", ".value", ".text"} {
+				native, err := os.ReadFile(filepath.Join(dir, "native"+suffix))
+				if err != nil {
+					t.Fatal(err)
+				}
+				remote, err := os.ReadFile(filepath.Join(dir, "remote"+suffix))
+				if err != nil || len(native) < 128 || !bytes.Equal(native, remote) {
+					t.Errorf("%s: %d bytes natively, %d remote, and not the same: %v", suffix, len(native), len(remote), err)
+				}
+			}
 		})
 	}
 }
@@ -235,9 +295,9 @@ func TestStockQEMU(t *testing.T) {
 // shows natively.
 func TestProc(t *testing.T) {
 	program := crashed.Run(t)
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
 			commands := []string{"info proc mappings", "info proc cmdline", "info proc exe", "info proc status"}
 			_, native := ask(t, gdb, []string{"file " + program.Exe, "core-file " + program.Core}, commands[:1])
 			_, remote := ask(t, gdb, []string{"file " + program.Exe, "target remote " + serve(t, program.Core)}, commands)
@@ -248,7 +308,7 @@ func TestProc(t *testing.T) {
 					continue
 				}
 				mappings++
-				ours := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*%s\s+%s\s+%s\s+%s\s+\S+\s+%s$`,
+				ours := regexp.MustCompile(fmt.Sprintf(`(?m)^\s*%s\s+%s\s+%s\s+%s\s+\S+\s+%s *$`,
 					f[0], f[1], f[2], f[3], regexp.QuoteMeta(f[4])))
 				if !ours.MatchString(remote) {
 					t.Errorf("missing: %s", line)
@@ -278,9 +338,9 @@ func TestProc(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	program := crashed.Run(t)
 	target := serve(t, program.Core)
-	for name, find := range gdbs {
-		t.Run(name, func(t *testing.T) {
-			gdb := find(t)
+	for _, g := range testkit.GDBs(t) {
+		t.Run(g.Name, func(t *testing.T) {
+			gdb := g.Path
 			script := filepath.Join(t.TempDir(), "script")
 			// Each in a -ex of its own: an error ends a sourced script.
 			_, got := ask(t, gdb, []string{"set sysroot /", "set confirm off", "file " + program.Exe, "target remote " + target}, []string{

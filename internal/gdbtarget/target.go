@@ -67,6 +67,7 @@ var _ interface {
 	rsp.SymbolAsker
 	rsp.Monitor
 	rsp.Refuser
+	rsp.ZeroKnower
 } = (*Target)(nil)
 
 // New makes a target of a process. The process stays the caller's.

@@ -27,6 +27,9 @@ type Machine struct {
 	VMCoreInfo []byte
 	// Kernel is what is known of the guest's kernel, nil if nobody asked.
 	Kernel *Kernel
+	// Windows is what a Windows crash dump needs, nil if nobody asked or the
+	// guest runs something else.
+	Windows *Windows
 	// Other is memory that the guest reads and a dump leaves out, in order of
 	// address: flash, a host device's memory, nonvolatile or unplugged memory.
 	Other []Range

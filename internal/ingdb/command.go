@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,55 +71,10 @@ func (c *commandPipes) setScript(text string) error {
 // of an unknown one has to say it.
 const failScript = "dump-guest-memory-failed\n"
 
-// request is a command as the script sends it: a byte 1, and then, each with a
-// byte 0 behind it, what gdb prints for "info inferiors", the command line, and
-// the id of the process that shows the answer.
-type request struct {
-	inferiors string
-	line      string
-	shell     int
-}
-
-// maxField is the length of the longest part of a request, in bytes. What goes
-// beyond is cut off.
-const maxField = 1 << 20
-
-// readRequest reads the next request. One that was broken off, by Ctrl-C in
-// gdb for instance, ends where the next one begins.
-func readRequest(r *bufio.Reader) (q request, err error) {
-	const begin, end = 1, 0
-	var fields []string
-	var field []byte
-	begun := false
-	for len(fields) < 3 {
-		b, err := r.ReadByte()
-		switch {
-		case err != nil:
-			return q, err
-		case b == begin:
-			fields, field, begun = nil, nil, true
-		case !begun:
-		case b == end:
-			fields, field = append(fields, string(field)), nil
-		case len(field) < maxField:
-			field = append(field, b)
-		}
-	}
-	q = request{inferiors: fields[0], line: fields[1]}
-	if q.shell, err = strconv.Atoi(fields[2]); err != nil {
-		return q, fmt.Errorf("the process that shows the answer: %w", err)
-	}
-	return q, nil
-}
-
 // serveCommands runs the commands that scripts send, one after another.
 func (s *Server) serveCommands(ctx context.Context) error {
 	for {
 		q, err := readRequest(s.command.requests)
-		if errors.Is(err, strconv.ErrSyntax) || errors.Is(err, strconv.ErrRange) {
-			s.log.Warn("a command was not understood", "err", err)
-			continue
-		}
 		if err != nil {
 			return fmt.Errorf("reading a command: %w", err)
 		}
@@ -155,7 +109,10 @@ func (s *Server) serveCommand(ctx context.Context, q request) error {
 // cancelAtExit cancels when a process has ended.
 func cancelAtExit(pid int, cancel context.CancelCauseFunc) {
 	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil { // it has ended already, or this kernel cannot watch it: then writing to it will tell
+	if errors.Is(err, unix.ESRCH) {
+		cancel(errInterrupted)
+	}
+	if err != nil { // this kernel cannot watch it (before 5.3)
 		return
 	}
 	defer unix.Close(fd)

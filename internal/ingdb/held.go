@@ -1,52 +1,115 @@
 package ingdb
 
 import (
-	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
-	"guestcore/internal/session"
+	"guestcore/internal/inferior/core"
 )
 
 // held is a core file that gdb has open, kept open for when gdb closes it.
-type held struct{ file *os.File }
+type held struct {
+	file *os.File
+	name string // as the kernel has it: with " (deleted)" behind that of a file that is gone
+}
 
 // path names the file whatever became of its name.
 func (h *held) path() string { return fmt.Sprintf("/proc/self/fd/%d", h.file.Fd()) }
 
-// look looks for the core that gdb has open, and keeps it for later.
-func (s *Server) look() {
-	cores := openCores(nil)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(cores) == 0 {
-		return
+// again is the same file, opened once more.
+func (h *held) again() (*held, error) { return hold(h.path()) }
+
+func hold(path string) (*held, error) {
+	f, err := os.Open(path) // with an offset of its own
+	if err != nil {
+		return nil, err
 	}
-	newest := cores[len(cores)-1]
-	for _, c := range cores[:len(cores)-1] {
-		c.file.Close()
+	name, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err == nil && !isCore(f) {
+		err = fmt.Errorf("%s is no core file", name)
 	}
-	if s.last != nil {
-		s.last.file.Close()
+	if err != nil {
+		f.Close()
+		return nil, err
 	}
-	s.last = newest
+	return &held{f, name}, nil
+}
+
+// pid is the process the core is of, 0 if it does not say.
+func (h *held) pid() int {
+	p, err := core.Open(h.path(), core.Options{})
+	if err != nil {
+		return 0
+	}
+	defer p.Close()
+	return p.PID()
+}
+
+// findCore finds the core file of an inferior, which gdb has open, or had: it
+// closes files that it has not used for long when it has too many.
+func findCore(i inferior) (*held, error) {
+	cores := openCores()
+	chosen := choose(cores, i)
+	for _, c := range cores {
+		if c != chosen {
+			c.file.Close()
+		}
+	}
+	switch {
+	case chosen != nil:
+		return chosen, nil
+	case i.core == "":
+		return nil, errors.New("the core file of this gdb was not found among its open files: use core-file again")
+	}
+	return hold(i.core)
+}
+
+// choose chooses the core file of an inferior, nil if it is not among them. A
+// file that has taken the name of gdb's is not gdb's.
+func choose(cores []*held, i inferior) *held {
+	if i.core == "" {
+		if n := slices.IndexFunc(cores, func(h *held) bool { return i.pid != 0 && h.pid() == i.pid }); n >= 0 {
+			return cores[n]
+		}
+		if len(cores) == 1 {
+			return cores[0]
+		}
+		return nil
+	}
+	if st, err := os.Stat(i.core); err == nil {
+		if n := slices.IndexFunc(cores, func(h *held) bool { return same(h.file, st) }); n >= 0 {
+			return cores[n]
+		}
+	}
+	name := i.core
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(name)); err == nil {
+		name = filepath.Join(dir, filepath.Base(name))
+	}
+	for _, h := range slices.Backward(cores) { // the newest
+		if h.name == name+" (deleted)" {
+			return h
+		}
+	}
+	return nil
 }
 
 // openCores opens the core files that this process has open, in the order of
-// their descriptors. want, if there, says which of them.
-func openCores(want func(*os.File) bool) []*held {
+// their descriptors.
+func openCores() []*held {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return nil
 	}
 	var fds []int
 	for _, e := range entries {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd < SocketFD {
+		if fd, err := strconv.Atoi(e.Name()); err == nil {
 			fds = append(fds, fd)
 		}
 	}
@@ -58,15 +121,9 @@ func openCores(want func(*os.File) bool) []*held {
 		if err != nil || !st.Mode().IsRegular() || slices.ContainsFunc(cores, func(h *held) bool { return same(h.file, st) }) {
 			continue
 		}
-		f, err := os.Open(name) // with an offset of its own
-		if err != nil {
-			continue
+		if h, err := hold(name); err == nil {
+			cores = append(cores, h)
 		}
-		if !isCore(f) || want != nil && !want(f) {
-			f.Close()
-			continue
-		}
-		cores = append(cores, &held{f})
 	}
 	return cores
 }
@@ -87,9 +144,4 @@ func isCore(r io.ReaderAt) bool {
 		order = binary.BigEndian
 	}
 	return elf.Type(order.Uint16(head[16:])) == elf.ET_CORE
-}
-
-// open opens a core as the program does.
-func (s *Server) open(ctx context.Context, core string) (*session.Session, error) {
-	return session.Open(ctx, session.Options{Core: core, Log: s.log})
 }

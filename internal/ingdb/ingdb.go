@@ -39,21 +39,61 @@ type Server struct {
 	socket  *socket
 	command *commandPipes
 
-	mu   sync.Mutex // held while a command or a connection uses what follows
-	last *held      // the core gdb had open when it was last looked for
+	mu   sync.Mutex
+	last *held // the core that the socket serves, nil: gdb had none open
 }
 
 var start = sync.OnceValues(newServer)
 
 // Start starts the server, once in the life of the process: a library that is
-// loaded again finds it running. It looks at what gdb has open each time.
+// loaded again finds it running. The core that gdb has open, the last one if
+// there are several, is what the socket serves from then on.
 func Start() error {
 	s, err := start()
 	if err != nil {
 		return fmt.Errorf("guestcore in gdb: %w", err)
 	}
-	s.look()
+	if cores := openCores(); len(cores) > 0 {
+		s.serve(cores[len(cores)-1])
+		for _, c := range cores[:len(cores)-1] {
+			c.file.Close()
+		}
+	}
 	return nil
+}
+
+// keep has the socket serve the core of an inferior, if that is one.
+func (s *Server) keep(i inferior) error {
+	if i.connection != "core" {
+		return nil
+	}
+	core, err := findCore(i)
+	if err != nil {
+		return err
+	}
+	s.serve(core)
+	return nil
+}
+
+// serve has the socket serve a core, which it takes over.
+func (s *Server) serve(core *held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil {
+		s.last.file.Close()
+	}
+	s.last = core
+}
+
+// served is the core that the socket serves, opened for the caller; nil if
+// there is none.
+func (s *Server) served() (*held, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return nil, nil
+	}
+	return s.last.again()
 }
 
 func newServer() (*Server, error) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +26,12 @@ func newSocket() (*socket, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "gdb")
+	at, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(at)
+	path := fmt.Sprintf("/proc/self/fd/%d/gdb", at) // that of the directory may be too long for a socket's
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -66,26 +70,25 @@ func (s *Server) serveTargets(ctx context.Context) error {
 	}
 }
 
-// serveTarget serves what gdb has open, or had: connecting closes a core.
+// serveTarget serves the core that gdb had open before: connecting closes it.
 func (s *Server) serveTarget(ctx context.Context, conn io.ReadWriteCloser) error {
-	s.look()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last == nil {
-		return rsp.Serve(ctx, conn, nothing{}, rsp.Options{Log: s.log})
+	options := rsp.Options{Log: s.log}
+	core, err := s.served()
+	if core == nil {
+		return rsp.Serve(ctx, conn, nothing{err}, options)
 	}
-	opened, err := s.open(ctx, s.last.path())
+	opened, err := s.openCore(ctx, core)
 	if err != nil {
-		return rsp.Serve(ctx, conn, nothing{err}, rsp.Options{Log: s.log})
+		return rsp.Serve(ctx, conn, nothing{err}, options)
 	}
 	defer opened.Close()
-	m := &monitor.Monitor{Session: opened, Creator: version.String(), Log: s.log}
+	m := &monitor.Monitor{Session: opened.Session, Creator: version.String(), Log: s.log}
 	defer m.Finish(ctx, io.Discard)
 	t, err := opened.Target(m.Run)
 	if err != nil {
-		return rsp.Serve(ctx, conn, nothing{err}, rsp.Options{Log: s.log})
+		return rsp.Serve(ctx, conn, nothing{err}, options)
 	}
-	return rsp.Serve(ctx, conn, t, rsp.Options{Log: s.log})
+	return rsp.Serve(ctx, conn, t, options)
 }
 
 // nothing is the target of a gdb that has nothing open: a connection without
@@ -98,7 +101,7 @@ func (n nothing) reason() error {
 	if n.why != nil {
 		return n.why
 	}
-	return errors.New("this gdb has no core file open: use core-file, then jit-reader-unload and jit-reader-load again")
+	return errors.New("this gdb had no core file open: use core-file, then guestcore-load")
 }
 
 func (n nothing) Registers(rsp.TID) ([]rsp.Register, error) { return nil, n.reason() }

@@ -68,6 +68,9 @@ func ParseDump(args []string) (DumpRequest, error) {
 	if err == nil && detach {
 		err = errors.New("--detach is for gdb, which goes on with other commands: leave it out")
 	}
+	if err == nil && r.File == "-" {
+		err = errors.New("- is the standard output of the program guestcore: name a file, or a FIFO")
+	}
 	return r, err
 }
 

@@ -76,7 +76,7 @@ func (c armCPU) hasVFP() bool {
 			return cpu.Uint32(path)&0xf != 0
 		}
 	}
-	return cpu.Bool("has_vfp") || optional(cpu, "has_neon") != 0
+	return cpu.Bool("has_vfp") || cpu.Bool("has_neon")
 }
 
 // aarch64 reads a processor with AArch64 (pstate_read and
@@ -174,9 +174,10 @@ func (c armCPU) vector(n int) []uint64 {
 }
 
 // optional reads a member that not all releases have; one that lacks it has
-// nothing to keep there.
+// nothing to keep there. A layout that is not known whole may lack it without
+// a reason: then that is an error.
 func optional(o *cvalue.Object, path string) uint64 {
-	if !o.Has(path) {
+	if o.Size() != 0 && !o.Has(path) {
 		return 0
 	}
 	return o.Uint(path)

@@ -134,14 +134,18 @@ func TestARMLengths(t *testing.T) {
 	}{
 		{"since 7.1", `"sve_vq.map": [0,4], "sve_max_vq": [8,4]`, map[string]uint64{"sve_vq.map": 0x8b, "sve_max_vq": 8}, 0x8b},
 		{"since 4.2", `"sve_vq_map": [0,8,1], "sve_max_vq": [8,4]`, map[string]uint64{"sve_vq_map[0]": 0xff, "sve_max_vq": 8}, 0xff},
-		{"since 3.1", `"isar.id_aa64pfr0": [0,8], "sve_max_vq": [8,4]`, map[string]uint64{"isar.id_aa64pfr0": 1 << 32, "sve_max_vq": 4}, 0xf},
-		{"3.1, none", `"isar.id_aa64pfr0": [0,8], "sve_max_vq": [8,4]`, map[string]uint64{"isar.id_aa64pfr0": 0x22, "sve_max_vq": 4}, 0},
-		{"before", `"has_el2": [0,1]`, nil, 0},
+		{"since 3.1", `"sve_max_vq": [8,4]`, map[string]uint64{"sve_max_vq": 4}, 0xf},
+		{"3.1, none", `"sve_max_vq": [8,4]`, nil, 0},
+		{"before", `"mvfr0": [0,4]`, nil, 0},
 	} {
 		c := armCPU{cpu: armObject(t, tt.members, tt.set)}
 		if got := c.lengths(); got != tt.want || c.cpu.Err() != nil {
 			t.Errorf("%s: %#x, %v; want %#x", tt.name, got, c.cpu.Err(), tt.want)
 		}
+	}
+	c := armCPU{cpu: armObject(t, `"has_el2": [0,1]`, nil)}
+	if c.lengths(); c.cpu.Err() == nil {
+		t.Error("a layout that does not tell of SVE is taken for a processor without")
 	}
 }
 

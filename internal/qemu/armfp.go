@@ -22,9 +22,12 @@ const (
 // (vfp_get_fpscr).
 func (c armCPU) fpControl() (fpcr, fpsr uint32) {
 	env := c.env
-	lengths := optional(env, "vfp.vec_len")<<16 | optional(env, "vfp.vec_stride")<<20 | optional(env, "v7m.ltpsize")<<16
+	lengths := optional(env, "vfp.vec_len")<<16 | optional(env, "vfp.vec_stride")<<20
+	if env.Has("v7m.ltpsize") { // 0 but in microcontrollers
+		lengths |= env.Uint("v7m.ltpsize") << 16
+	}
 	var saturated uint64
-	if env.Has("vfp.qc") { // since 4.0
+	if env.Size() == 0 || env.Has("vfp.qc") { // since 4.0
 		for _, q := range env.Uints("vfp.qc") {
 			if q != 0 {
 				saturated = fpsrQC

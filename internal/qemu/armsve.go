@@ -41,10 +41,12 @@ func (c armCPU) lengths() uint64 {
 			return 0
 		}
 		return words[0]
-	case cpu.Has("isar.id_aa64pfr0") && cpu.Uint64("isar.id_aa64pfr0")>>32&0xf != 0: // since 3.1: all up to the longest
+	case cpu.Has("sve_max_vq"): // since 3.1: all up to the longest
 		return 1<<min(cpu.Uint("sve_max_vq"), maxVQ) - 1
+	case cpu.Has("mvfr0"): // before: no machine with SVE
+		return 0
 	}
-	return 0
+	return cpu.Uint("sve_vq.map") // the error of a layout that does not tell
 }
 
 // vq is the length of a vector now, quadwords: what ZCR_ELx of the exception

@@ -34,7 +34,7 @@ func (vm *VM) findCPUs() ([]vcpu, error) {
 		}
 	}
 	head, first, ok := vm.scanObject("-cpu", func(slot, v addr.HVA) bool {
-		_, err := vm.cpuLink(slot, v)
+		_, err := vm.walkCPUs(slot, v)
 		return err == nil
 	})
 	if !ok {
@@ -44,36 +44,52 @@ func (vm *VM) findCPUs() ([]vcpu, error) {
 	return vm.walkCPUs(head, first)
 }
 
-// cpuLink finds the offset of CPUState.node, the link of the list. It moves
+// walkCPUs walks the list at head. The offset of CPUState.node, its link, moves
 // with QEMU's configuration, but is known by its second word, which in the
-// first element points back to the head (QTAILQ, qemu/queue.h).
-func (vm *VM) cpuLink(head, first addr.HVA) (addr.HVA, error) {
-	typ := vm.space.At(first, "Object").Deref("class", "ObjectClass").Deref("type", "TypeImpl")
-	size := typ.Ulong("instance_size")
-	if err := typ.Err(); err != nil {
-		return 0, err
-	}
-	if size > maxCPUSize {
-		return 0, fmt.Errorf("a vCPU of %d bytes cannot be", size)
-	}
-	p := make([]byte, size)
-	if _, err := vm.space.Mem.ReadAt(p, int64(first)); err != nil {
-		return 0, fmt.Errorf("vCPU at %#x: %w", uint64(first), err)
-	}
-	word := vm.space.PointerSize
-	for off := 0; off+2*word <= len(p); off += word {
-		if addr.HVA(vm.space.Word(p[off+word:])) == head {
-			return addr.HVA(off), nil
-		}
-	}
-	return 0, fmt.Errorf("vCPU at %#x is not linked to its list", uint64(first))
-}
-
+// first element points back to the head (QTAILQ, qemu/queue.h). Other words may
+// do so too: registers that setjmp saved in CPUState.jmp_env.
 func (vm *VM) walkCPUs(head, first addr.HVA) ([]vcpu, error) {
-	node, err := vm.cpuLink(head, first)
+	links, err := vm.cpuLinks(head, first)
 	if err != nil {
 		return nil, err
 	}
+	err = fmt.Errorf("vCPU at %#x is not linked to its list", uint64(first))
+	for _, node := range links {
+		var cpus []vcpu
+		if cpus, err = vm.walkCPUsBy(node, head, first); err == nil {
+			return cpus, nil
+		}
+	}
+	return nil, err
+}
+
+// cpuLinks are the offsets at which CPUState.node may be.
+func (vm *VM) cpuLinks(head, first addr.HVA) ([]addr.HVA, error) {
+	typ := vm.space.At(first, "Object").Deref("class", "ObjectClass").Deref("type", "TypeImpl")
+	size := typ.Ulong("instance_size")
+	if err := typ.Err(); err != nil {
+		return nil, err
+	}
+	if size > maxCPUSize {
+		return nil, fmt.Errorf("a vCPU of %d bytes cannot be", size)
+	}
+	p := make([]byte, size)
+	if _, err := vm.space.Mem.ReadAt(p, int64(first)); err != nil {
+		return nil, fmt.Errorf("vCPU at %#x: %w", uint64(first), err)
+	}
+	var links []addr.HVA
+	word := vm.space.PointerSize
+	for off := 0; off+2*word <= len(p); off += word {
+		if addr.HVA(vm.space.Word(p[off+word:])) == head {
+			links = append(links, addr.HVA(off))
+		}
+	}
+	return links, nil
+}
+
+// walkCPUsBy walks the list by the link at an offset. The second word of the
+// head is the address of the link of the last vCPU.
+func (vm *VM) walkCPUsBy(node, head, first addr.HVA) ([]vcpu, error) {
 	word := addr.HVA(vm.space.PointerSize)
 	var cpus []vcpu
 	back := head
@@ -94,6 +110,9 @@ func (vm *VM) walkCPUs(head, first addr.HVA) ([]vcpu, error) {
 		if a, err = vm.space.Pointer(a + node); err != nil {
 			return nil, fmt.Errorf("vCPU %d: %w", len(cpus), err)
 		}
+	}
+	if last, err := vm.space.Pointer(head + word); err != nil || last != back {
+		return nil, fmt.Errorf("the list of vCPUs at %#x has %d vCPUs and does not end with the last", uint64(head), len(cpus))
 	}
 	return cpus, nil
 }

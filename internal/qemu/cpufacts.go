@@ -17,6 +17,7 @@ import (
 // table, as far as something vouches for it.
 type cpuFacts struct {
 	target  cpuTarget
+	host    hostABI
 	version string // of QEMU, "" if unknown
 	common  uint64 // sizeof CPUState
 	whole   uint64 // sizeof the vCPU
@@ -34,7 +35,7 @@ type cpuFacts struct {
 
 // cpuFacts asks the process.
 func (vm *VM) cpuFacts(t cpuTarget, c vcpu) (*cpuFacts, error) {
-	f := &cpuFacts{target: t, version: vm.version(), state: map[string]ctype.Place{}, regs: map[string]ctype.Place{}, own: map[string]ctype.Place{}, absent: map[string]bool{}}
+	f := &cpuFacts{target: t, host: vm.abi(), version: vm.version(), state: map[string]ctype.Place{}, regs: map[string]ctype.Place{}, own: map[string]ctype.Place{}, absent: map[string]bool{}}
 	var ok bool
 	if f.common, ok = vm.isA(c.Addr, "cpu"); !ok {
 		return nil, fmt.Errorf("the vCPU at %#x is of type %s, which is no cpu", uint64(c.Addr), c.Type)
@@ -124,11 +125,8 @@ func fillRuns(groups [][]run, version string, members map[string]ctype.Place) er
 func (f *cpuFacts) commonRecord(releases []cpuRelease, envPtr func(offset uint64) (uint64, error)) (ctype.Record, error) {
 	failed := fmt.Errorf("none has a CPUState of %d bytes", f.common)
 	for _, r := range releases {
-		for _, s := range r.states {
-			if s.Size != f.common {
-				continue
-			}
-			members := maps.Clone(s.Members)
+		for _, s := range f.statesOf(r) {
+			members := s.Members
 			for path, p := range f.state {
 				if have, ok := members[path]; ok && have.Offset != p.Offset {
 					failed = fmt.Errorf("CPUState.%s is at %d by VMState, at %d by %s", path, p.Offset, have.Offset, r)
@@ -153,6 +151,26 @@ func (f *cpuFacts) commonRecord(releases []cpuRelease, envPtr func(offset uint64
 		}
 	}
 	return ctype.Record{}, fmt.Errorf("%w of vCPUs: %w", ErrNoLayout, failed)
+}
+
+// statesOf are those CPUStates of a release that can be this one. They may be
+// changed.
+func (f *cpuFacts) statesOf(r cpuRelease) []ctype.Record {
+	host := f.host
+	if r.file != "" { // made for this host
+		host = hostABI{}
+	}
+	var out []ctype.Record
+	for _, state := range r.states {
+		for _, s := range host.states(state) {
+			if host.fits(s, f.common, f.state) {
+				s.Members = maps.Clone(s.Members)
+				s.Size = f.common
+				out = append(out, s)
+			}
+		}
+	}
+	return out
 }
 
 func (f *cpuFacts) findEnv(state map[string]ctype.Place, envPtr func(offset uint64) (uint64, error)) error {

@@ -70,7 +70,7 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 		// A release that is newer than all of the table's stands for none of them.
 		out[0].own = slices.ContainsFunc(out, func(r cpuRelease) bool { return compareVersions(r.version, own) > 0 })
 	}
-	return slices.Concat(vm.src.Layout.releases(t), out), nil
+	return slices.Concat(vm.src.Layout.releases(t), vm.abi().releases(t, out)), nil
 }
 
 // expandReleases gives each release, oldest first, the structures it has from

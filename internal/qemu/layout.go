@@ -87,15 +87,16 @@ func (vm *VM) knownLayouts(addressSpaceSize uint64) ([]layout, error) {
 	var out []layout
 	names := familyNames(tables)
 	for _, version := range vm.versionsByLikelihood(tables) {
-		t := tables[version]
-		as, err := t.Struct("AddressSpace")
-		if err != nil {
-			return nil, fmt.Errorf("built-in layouts: %w", err)
+		for _, t := range vm.abi().tables(tables[version]) {
+			as, err := t.Struct("AddressSpace")
+			if err != nil {
+				return nil, fmt.Errorf("built-in layouts: %w", err)
+			}
+			if addressSpaceSize != 0 && as.Size != addressSpaceSize {
+				continue
+			}
+			out = append(out, layout{Layouts: t, Name: names[version], Table: true})
 		}
-		if addressSpaceSize != 0 && as.Size != addressSpaceSize {
-			continue
-		}
-		out = append(out, layout{Layouts: t, Name: names[version], Table: true})
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%w: sizeof(AddressSpace) is %d, none of the built-in ones; QEMU's debug information is needed: put its .debug file under a --debug-dir",

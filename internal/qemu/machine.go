@@ -80,12 +80,24 @@ func (vm *VM) findVersion() string {
 	return programVersion(vm.src.Exe)
 }
 
-// programVersion is the version that a QEMU's executable has in its text.
+// programVersion is the version that a QEMU's executable has in its text. Where
+// linkers do not keep constants apart, as for hosts other than x86, it is among
+// the code.
 func programVersion(exe *objfile.File) string {
+	for _, flags := range []elf.ProgFlag{elf.PF_R, elf.PF_R | elf.PF_X} {
+		if v := segmentVersion(exe, flags); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// segmentVersion looks for it in the segments with these flags.
+func segmentVersion(exe *objfile.File, flags elf.ProgFlag) string {
 	const prefix = "QEMU emulator version "
 	buf := make([]byte, 1<<20)
 	for _, s := range exe.Segments() {
-		if s.Type != elf.PT_LOAD || s.Flags&(elf.PF_W|elf.PF_X) != 0 {
+		if s.Type != elf.PT_LOAD || s.Flags != flags {
 			continue
 		}
 		// Pieces overlap, so that no string is cut where they meet.

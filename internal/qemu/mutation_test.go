@@ -19,7 +19,7 @@ type mutant struct {
 // mutate moves up to three members of a structure, or all of its members from
 // one on as when QEMU puts one before them, or changes its size.
 func mutate(rng *rand.Rand, table map[string]ctype.Record) mutant {
-	names := slices.Sorted(maps.Keys(table))
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(table)), func(name string) bool { return len(table[name].Members) == 0 })
 	name := names[rng.IntN(len(names))]
 	r := table[name]
 	r.Members = maps.Clone(r.Members)

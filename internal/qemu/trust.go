@@ -47,14 +47,15 @@ func activityOf(common *cvalue.Object) activity {
 // TCG has all of them there whenever the vCPU does not execute: a guest that
 // was stopped, a processor that waits. While it executes, TCG's code has some
 // in the host's registers, and stores them at each jump, before each access to
-// memory that may fault and before each call into QEMU; RIP it stores where a
-// block of code begins, before 8.0 not even there if blocks are chained. So
-// the state is one of the near past, and RIP may be of a little before.
+// memory that may fault and before each call into QEMU. Two are stored less
+// often: the program counter where a block of code begins, before 8.0 not even
+// there if blocks are chained, and what x86's flags are computed from where it
+// ends. So the state is one of the near past, and these two may be of before.
 //
 // Other accelerators have the registers in the host's kernel. CPUState.vcpu_dirty
 // says that QEMU has fetched them and the processor has not run since.
 func trust(common *cvalue.Object, doing activity, accelerator string) (guest.Trust, string) {
-	const synced = "as TCG last stored them: the vCPU %s the guest's code, RIP may be a little behind"
+	const synced = "as TCG last stored them: the vCPU %s the guest's code, its program counter and flags may lag behind the rest"
 	switch {
 	case accelerator == "tcg" && doing == executing:
 		return guest.Valid, fmt.Sprintf(synced, "was executing")

@@ -65,7 +65,7 @@ func serveEach(ctx context.Context, ln Listener, o Options, serve func(context.C
 		}
 		if current.occupied(ctx) {
 			o.Log.Info("a second gdb was turned away")
-			visits.Go(func() { turnAway(ctx, conn) })
+			visits.Go(func() { turnAway(ctx, conn, busyText) })
 			continue
 		}
 		o.Log.Info("gdb connected")
@@ -125,7 +125,7 @@ func (v *visit) occupied(ctx context.Context) bool {
 
 // turnAway answers all that a client asks with the reason, until it leaves. gdb
 // shows it as the answer it got to its second request, and gives up.
-func turnAway(ctx context.Context, conn io.ReadWriteCloser) {
+func turnAway(ctx context.Context, conn io.ReadWriteCloser, why string) {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -144,7 +144,7 @@ func turnAway(ctx context.Context, conn io.ReadWriteCloser) {
 			if !ok || e.Kind != wire.Packet {
 				continue
 			}
-			body := []byte("E." + busyText)
+			body := []byte("E." + plainText(why))
 			if bytes.HasPrefix(e.Body, []byte("qSupported")) {
 				body = nil
 			}

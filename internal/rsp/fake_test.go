@@ -60,6 +60,7 @@ func (*bare) Registers(t rsp.TID) ([]rsp.Register, error) {
 func (*bare) ReadMemory(_ rsp.TID, p []byte, addr uint64) (int, error) {
 	n := 0
 	for ; n < len(p) && addr >= memStart && addr < memEnd; n, addr = n+1, addr+1 {
+		p[n] = 0
 		if addr < zeros {
 			p[n] = byte((addr &^ 7) >> (addr % 8 * 8))
 		}
@@ -306,4 +307,13 @@ func checkLeaks(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
+}
+
+// ZerosAt says of the upper half only that it is zeros, in pieces.
+func (*rich) ZerosAt(addr uint64) uint64 {
+	const piece = 0x1000
+	if addr < zeros || addr >= memEnd {
+		return 0
+	}
+	return piece - addr%piece
 }

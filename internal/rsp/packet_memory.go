@@ -18,11 +18,24 @@ var memoryPackets = []packet{
 // read is the readable part of r from its start on, at most limit bytes. It is
 // an error if there is none.
 func (s *session) read(r memoryRange, limit int) ([]byte, error) {
-	p := make([]byte, min(r.Length, limit))
-	n, err := s.target.ReadMemory(s.current, p, r.Addr)
+	return s.readInto(make([]byte, min(r.Length, limit)), r.Addr)
+}
+
+// readShort is read for what fits into a packet; the bytes are good until the
+// next one.
+func (s *session) readShort(r memoryRange, limit int) ([]byte, error) {
+	if s.space == nil {
+		s.space = make([]byte, packetSize)
+	}
+	return s.readInto(s.space[:min(r.Length, limit)], r.Addr)
+}
+
+// readInto reads as much of p as is readable from addr on.
+func (s *session) readInto(p []byte, addr uint64) ([]byte, error) {
+	n, err := s.target.ReadMemory(s.current, p, addr)
 	if n == 0 && len(p) > 0 {
 		if err == nil {
-			err = fmt.Errorf("no memory at %#x", r.Addr)
+			err = fmt.Errorf("no memory at %#x", addr)
 		}
 		return nil, err
 	}
@@ -33,21 +46,21 @@ func (s *session) readHex(r memoryRange) (reply, error) {
 	if r.Length == 0 {
 		return nil, fmt.Errorf("no bytes asked for") // an empty answer would mean: not supported
 	}
-	p, err := s.read(r, packetSize/2)
+	p, err := s.readShort(r, packetSize/2)
 	if err != nil {
 		return nil, err
 	}
-	return hex.AppendEncode(make(reply, 0, 2*len(p)), p), nil
+	s.text = hex.AppendEncode(s.text[:0], p)
+	return s.text, nil
 }
 
 func (s *session) readBinary(r memoryRange) (reply, error) {
-	p, err := s.read(r, packetSize)
+	p, err := s.readShort(r, packetSize)
 	if err != nil {
 		return nil, err
 	}
-	b := append(make(reply, 0, len(p)+len(p)/16+2), 'b')
-	b, _ = wire.AppendEscaped(b, p, packetSize-1)
-	return b, nil
+	s.text, _ = wire.AppendEscaped(append(s.text[:0], 'b'), p, packetSize-1)
+	return s.text, nil
 }
 
 // refuseMemory answers writes, which gdb shows as "Cannot access memory" with

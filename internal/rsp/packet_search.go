@@ -15,8 +15,9 @@ var searchPackets = []packet{
 	on("qCRC", parseRange, (*session).checksum),
 }
 
-// stride is how much memory is looked at in one go, bytes.
-const stride = 1 << 20
+// stride is how much memory is looked at in one go, bytes: it should still be
+// in the processor's cache when it has been read.
+const stride = 256 << 10
 
 // pattern is what gdb's "find" looks for.
 type pattern struct {
@@ -47,12 +48,18 @@ func parseSearch(args string) (pattern, error) {
 func (s *session) search(p pattern) (reply, error) {
 	return s.run(nil, func(ctx context.Context) (reply, error) {
 		addr, left := p.in.Addr, p.in.Length
+		space := make([]byte, min(left, stride+len(p.data)-1))
 		for left >= len(p.data) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			window := min(left, stride+len(p.data)-1)
-			buf, err := s.read(memoryRange{addr, window}, window)
+			if zeros := s.searchPast(p.data, addr, left); zeros > 0 {
+				addr += uint64(zeros)
+				left -= zeros
+				continue
+			}
+			window := min(left, len(space))
+			buf, err := s.readInto(space[:window], addr)
 			if err != nil {
 				return nil, err
 			}
@@ -68,6 +75,18 @@ func (s *session) search(p pattern) (reply, error) {
 		}
 		return reply("0"), nil
 	})
+}
+
+// searchPast is how far the search can go on from addr without a look: through
+// memory that the target knows to be zeros, where the pattern has other bytes.
+// The pattern may begin in the last of the zeros.
+func (s *session) searchPast(pattern []byte, addr uint64, left int) int {
+	known, can := s.target.(ZeroKnower)
+	if !can || len(bytes.Trim(pattern, "\x00")) == 0 {
+		return 0
+	}
+	zeros := min(known.ZerosAt(addr), uint64(left))
+	return max(0, int(zeros)-len(pattern)+1)
 }
 
 // checksum answers for gdb's "compare-sections".

@@ -47,7 +47,9 @@ func proxy(ctx context.Context, conn io.ReadWriteCloser, up Upstream, o Options)
 	defer cancel()
 	server, err := up.Dial(dialing)
 	if err != nil {
-		return fmt.Errorf("the server behind: %w", err)
+		err = fmt.Errorf("the server behind: %w", err)
+		turnAway(ctx, conn, err.Error())
+		return err
 	}
 	c := client.New(server)
 	defer c.Close()

@@ -28,6 +28,8 @@ type session struct {
 	xfer       object
 	files      map[int]File
 	symbolsAsk []string // still to be asked for by qSymbol
+	space      []byte   // for memory that is read, packetSize bytes
+	text       reply    // the last answer about memory, whose space the next one takes
 }
 
 func newSession(ctx context.Context, conn io.ReadWriteCloser, t Target, o Options) *session {

@@ -35,6 +35,14 @@ type Register struct {
 	Data []byte // Bits/8 bytes in the target's byte order; nil: not available
 }
 
+// ZeroKnower knows of memory that it is zeros without reading it, so that a
+// search can pass it by.
+type ZeroKnower interface {
+	// ZerosAt is how many bytes from addr on are readable and zeros, as far
+	// as is known at no cost; 0 if nothing is.
+	ZerosAt(addr uint64) uint64
+}
+
 // Featurer describes the registers: annex "target.xml" and what it includes.
 type Featurer interface {
 	Features(annex string) ([]byte, bool)

@@ -2,45 +2,80 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
+	"guestcore/internal/inferior/live"
 	"guestcore/internal/progress"
 )
+
+// identified is what package linux found out of a machine.
+type identified struct {
+	note     []byte
+	kernel   *guest.Kernel
+	warnings []string
+}
 
 // Guest is the machine as a dump takes it, with what is known of its kernel.
 // The architecture is settled as by qemu's VM.Arch. Guest memory is scanned, the
 // first time, if nothing handed over says what kernel runs; show, nil for
-// nobody, tells how far that is. The caller does not change the machine.
+// nobody, tells how far that is.
 func (s *Session) Guest(ctx context.Context, archName string, show progress.Renderer) (*guest.Machine, error) {
-	find := func(archName string) (*guest.Machine, error) { return s.hypervisor.Guest(archName) }
-	if s.hypervisor == nil {
-		vm, err := s.VM()
-		if err != nil {
-			return nil, err
-		}
-		find = vm.Guest
-	}
-	s.guestMu.Lock()
-	defer s.guestMu.Unlock()
-	if m := s.guests[archName]; m != nil {
-		return m, nil
-	}
-	m, err := find(archName)
+	m, err := s.Machine(archName)
 	if err != nil {
 		return nil, err
 	}
+	s.kernelMu.Lock()
+	defer s.kernelMu.Unlock()
+	known, ok := s.kernels[m.Arch.Name]
+	if !ok {
+		before := len(m.Warnings)
+		if err := identify(ctx, m, show); err != nil {
+			return nil, err
+		}
+		known = identified{m.VMCoreInfo, m.Kernel, slices.Clone(m.Warnings[before:])}
+		m.Warnings = m.Warnings[:before]
+		s.kernels[m.Arch.Name] = known
+	}
+	m.VMCoreInfo, m.Kernel = known.note, known.kernel
+	m.Warnings = append(m.Warnings, known.warnings...)
+	return m, nil
+}
+
+// awaited is why the memory of a process that still has to come is sealed.
+const awaited = "QEMU still waits for guest memory, as where a migration arrives in postcopy: what has not come yet reads as zeros; " +
+	"wait until the migration has ended"
+
+// Machine is the machine as QEMU has it, with nothing said of its kernel but
+// what was handed to QEMU. The architecture is settled as by qemu's VM.Arch.
+func (s *Session) Machine(archName string) (*guest.Machine, error) {
+	if s.hypervisor != nil {
+		return s.hypervisor.Guest(archName)
+	}
+	vm, err := s.VM()
+	if err != nil {
+		return nil, err
+	}
+	m, err := vm.Guest(archName)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := s.Process.(*live.Process); ok && p.Awaits() && m.Sealed == "" {
+		m.Sealed = awaited
+	}
+	return m, nil
+}
+
+// identify finds out what kernel a machine runs.
+func identify(ctx context.Context, m *guest.Machine, show progress.Renderer) error {
 	if m.Sealed != "" { // there is nothing to find in it
 		m.Kernel = &guest.Kernel{}
-		return m, nil
+		return nil
 	}
 	meter := progress.Meter{What: "searching guest memory for VMCOREINFO"}
 	if show != nil {
 		defer progress.Show(&meter, show)()
 	}
-	if err := linux.Identify(ctx, m, &meter); err != nil {
-		return nil, err
-	}
-	s.guests[archName] = m
-	return m, nil
+	return linux.Identify(ctx, m, &meter)
 }

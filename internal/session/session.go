@@ -18,7 +18,6 @@ import (
 
 	"guestcore/internal/addr"
 	"guestcore/internal/corefile"
-	"guestcore/internal/guest"
 	"guestcore/internal/inferior"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/objfile"
@@ -77,8 +76,8 @@ type Session struct {
 	vm      *qemu.VM
 	vmErr   error
 
-	guestMu sync.Mutex // not mu: a scan takes its time
-	guests  map[string]*guest.Machine
+	kernelMu sync.Mutex            // not mu: a scan takes its time
+	kernels  map[string]identified // by the name of the architecture
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
@@ -87,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, guests: map[string]*guest.Machine{}}
+	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, kernels: map[string]identified{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err

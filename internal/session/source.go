@@ -28,6 +28,9 @@ const (
 // PID names a process as a source.
 func PID(pid int) string { return running + strconv.Itoa(pid) }
 
+// IsPID reports whether a source is named as a process that lives.
+func IsPID(name string) bool { return strings.HasPrefix(name, running) }
+
 // source is what a session can be opened on.
 type source interface {
 	inferior.Process
@@ -86,14 +89,14 @@ func (s *Session) stopLive() error {
 // Resume lets a process run again that was stopped to be read, and returns how
 // long it was; 0 for a source that needed no stopping. What is read from it
 // after that may have changed meanwhile.
-func (s *Session) Resume() time.Duration {
+func (s *Session) Resume() (time.Duration, error) {
 	if s.live == nil {
-		return 0
+		return 0, nil
 	}
 	if err := s.live.Resume(); err != nil {
-		s.warn("the process was not let go: %v", err)
+		return 0, fmt.Errorf("process %d was not let go: %w", s.live.PID(), err)
 	}
-	return s.live.Paused()
+	return s.live.Paused(), nil
 }
 
 // openCore opens the core, decompressed if need be.

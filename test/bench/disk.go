@@ -137,6 +137,7 @@ func (b *bench) random(ctx context.Context) error {
 		return err
 	}
 	core, err := b.randomCore(ctx, qemu, fullRAM)
+	os.Remove(b.randomFile(fullRAM))
 	if err != nil {
 		return err
 	}

@@ -25,16 +25,25 @@ func bareCore(ctx context.Context, qemu rig.QEMU, dir string, args ...string) (s
 	return rig.BareCore(ctx, dir, qemu, args...)
 }
 
-// randomCore is the core of a pc whose RAM of so many bytes is full of random ones but for where the firmware lies.
+// firmware is where the firmware of a pc lies: below that many bytes.
+const firmware = 1 << 20
+
+// randomArgs make a pc whose RAM of so many bytes is full of those of a file but for where the firmware lies.
+func (b *bench) randomArgs(size int64) []string {
+	return []string{"-machine", "pc", "-m", fmt.Sprintf("%dM", size>>20),
+		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", b.randomFile(size), firmware)}
+}
+
+func (b *bench) randomFile(size int64) string {
+	return filepath.Join(b.dir, fmt.Sprintf("random-%dM", size>>20))
+}
+
+// randomCore is the core of a pc whose RAM of so many bytes is full of random ones, which stay in randomFile.
 func (b *bench) randomCore(ctx context.Context, qemu rig.QEMU, size int64) (string, error) {
-	const firmware = 1 << 20
-	bytes := filepath.Join(b.dir, "random")
-	defer os.Remove(bytes)
-	if _, err := timed(ctx, b.dir, "dd", "if=/dev/urandom", "of="+bytes, "bs=1M", "iflag=count_bytes", fmt.Sprintf("count=%d", size-firmware)); err != nil {
+	if _, err := timed(ctx, b.dir, "dd", "if=/dev/urandom", "of="+b.randomFile(size), "bs=1M", "iflag=count_bytes", fmt.Sprintf("count=%d", size-firmware)); err != nil {
 		return "", err
 	}
-	return bareCore(ctx, qemu, b.dir, "-machine", "pc", "-m", fmt.Sprintf("%dM", size>>20),
-		"-device", fmt.Sprintf("loader,file=%s,addr=%#x,force-raw=on", bytes, firmware))
+	return bareCore(ctx, qemu, b.dir, b.randomArgs(size)...)
 }
 
 // ram is a file with just the guest's memory of so many bytes, stored as the core stores it, holes and zeros.
@@ -104,4 +113,23 @@ func mountXFS(ctx context.Context, dir string, size int64) (string, func(), erro
 		syscall.Unmount(at, syscall.MNT_DETACH)
 		os.Remove(image)
 	}, nil
+}
+
+// largestSegment is the address of the core's largest segment.
+func largestSegment(core string) (uint64, error) {
+	f, err := elf.Open(core)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var largest elf.ProgHeader
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && p.Filesz > largest.Filesz {
+			largest = p.ProgHeader
+		}
+	}
+	if largest.Filesz < findSize {
+		return 0, fmt.Errorf("%s has no segment of %d bytes", core, findSize)
+	}
+	return largest.Vaddr, nil
 }

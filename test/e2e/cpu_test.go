@@ -34,7 +34,7 @@ func TestExecuting(t *testing.T) {
 			ours := dump(t, fixture, "--sysroot", qemu.Root)
 			sameNotes(t, ours, testkit.Open(t, fixture.QMPDump))
 			cpus := infoCPUs(t, fixture)
-			if len(cpus) != 2 || cpus[0].Trust != "valid" || !strings.Contains(cpus[0].Reason, "executing the guest's code") || cpus[1].Reason != "" {
+			if len(cpus) != 2 || cpus[0].Trust != "valid" || cpus[0].Activity != "executing" || !strings.Contains(cpus[0].Reason, "was executing the guest's code") || cpus[1].Reason != "" {
 				t.Errorf("CPUs are %+.300v", cpus)
 			}
 			if label := string(ours.Note("GUESTCORE").Desc); !strings.Contains(label, "\nCPU0=valid, as TCG last stored them: ") || !strings.Contains(label, "\nCPU1=valid\n") {

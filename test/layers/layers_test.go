@@ -16,7 +16,7 @@ import (
 // layers is the house from the ground up. A package may import those of lower floors and, on its own floor, what allowed
 // names. A folder stands for the packages below it too.
 var floors = [][]string{
-	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp", "internal/version"},
+	{"internal/addr", "internal/argv", "internal/lzo", "internal/progress", "internal/rsp", "internal/version", "internal/zpage"},
 	{"internal/extent", "internal/corefile"},
 	{"internal/inferior", "internal/objfile"},
 	{"internal/ctype", "internal/arch"},
@@ -35,10 +35,11 @@ var alone = map[string][]string{
 	"internal/rsp":      {},
 	"internal/version":  {},
 	"internal/lzo":      {},
+	"internal/zpage":    {},
 	"internal/extent":   {"internal/addr"},
 	"internal/corefile": {"internal/progress"},
 	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
-	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress"},
+	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress", "internal/zpage"},
 	"internal/verify":   {"internal/addr", "internal/extent", "internal/guest"},
 	"internal/dumpfile": {"internal/addr", "internal/dump", "internal/extent", "internal/guest"},
 }

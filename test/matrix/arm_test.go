@@ -9,9 +9,11 @@ var armGuests = []guest{
 	reset("reset-a15", "aarch64", 0x41000000, "-machine", "virt", "-cpu", "cortex-a15", "-m", "64M"),
 	running("registers", "arm", rig.ARMProgram(false)),
 	running("registers-be", "arm", rig.ARMProgram(true)),
-	running("registers-max", "aarch64", rig.AArch64Program(false)), // has SVE
-	running("registers-max-be", "aarch64", rig.AArch64Program(true)),
+	without(running("registers-max", "aarch64", rig.AArch64Program(false)), noMax), // has SVE
+	without(running("registers-max-be", "aarch64", rig.AArch64Program(true)), noMax),
 	running("registers-a57", "aarch64", rig.CortexA57Program()),
 	running("registers-a57-32", "aarch64", rig.AArch32Program()), // runs a program of 32 bits
 	running("registers-a15", "aarch64", rig.ARMProgram(false)),
 }
+
+var noMax = map[rig.Build]string{rig.Bullseye: "the processor max of QEMU 5.2 does not know all instructions of the program"}

@@ -54,11 +54,11 @@ func notes(f *vmcore.File) []vmcore.Note {
 	return f.Notes[:n]
 }
 
-// noteDifferences compares the notes, one by one as they come: to the byte, or by their fields if the files have two byte orders.
+// noteDifferences compares the notes, one by one as they come, to the byte. Both files have the same byte order.
 func noteDifferences(ours, own *vmcore.File) []difference {
 	var found []difference
 	seen := map[string]int{}
-	a, b := notes(ours), notes(own)
+	a, b, order := notes(ours), notes(own), own.Header.ByteOrder
 	for i := range max(len(a), len(b)) {
 		d := difference{ours: summary(a, i), own: summary(b, i)}
 		if i < len(b) {
@@ -74,12 +74,12 @@ func noteDifferences(ours, own *vmcore.File) []difference {
 		}
 		before := len(found)
 		for _, f := range fieldsOf(own.Header.Machine, b[i]) {
-			if d.ours, d.own = f.text(a[i].Desc, ours.Header.ByteOrder), f.text(b[i].Desc, own.Header.ByteOrder); d.ours != d.own {
+			if d.ours, d.own = f.text(a[i].Desc, order), f.text(b[i].Desc, order); d.ours != d.own {
 				d.field = f.name
 				found = append(found, d)
 			}
 		}
-		if len(found) == before && !bytes.Equal(a[i].Raw, b[i].Raw) && ours.Header.Data == own.Header.Data {
+		if len(found) == before && !bytes.Equal(a[i].Raw, b[i].Raw) {
 			d.field, d.ours, d.own = "header or padding", fmt.Sprintf("%x", a[i].Raw), fmt.Sprintf("%x", b[i].Raw)
 			found = append(found, d)
 		}

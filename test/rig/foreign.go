@@ -13,8 +13,8 @@ var foreign = map[string]struct {
 	args   []string
 }{
 	"aarch64": {"arm64", []string{"-machine", "virt", "-cpu", "cortex-a57", "-append", "console=ttyAMA0"}},
-	"s390x": {"s390x", []string{"-machine", "s390-ccw-virtio", "-append", "console=ttysclp0"}},
-	"ppc64": {"ppc64el", []string{"-machine", "pseries", "-append", "console=hvc0"}},
+	"s390x":   {"s390x", []string{"-machine", "s390-ccw-virtio", "-append", "console=ttysclp0"}},
+	"ppc64":   {"ppc64el", []string{"-machine", "pseries", "-append", "console=hvc0"}},
 }
 
 // ForeignLinux is a guest of another architecture: Linux that has found no root file system and has panicked. QEMU keeps it

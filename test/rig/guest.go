@@ -14,6 +14,7 @@ import (
 
 const (
 	bootLimit = 5 * time.Minute        // under TCG a boot takes some ten seconds; a busy machine may need much more
+	bareLimit = time.Minute            // a guest without Linux is there in a tenth of a second
 	settle    = 200 * time.Millisecond // in which a guest that was stopped for a dump runs on
 )
 
@@ -39,7 +40,11 @@ type guest struct {
 
 // record runs a guest in the folder dir, from boot to core file, and leaves there the files named above and the core.
 func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	limit := bootLimit
+	if config.Bare {
+		limit = bareLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if config.HugePages > 0 {
 		release, err := reserveHugePages(config.HugePages)
@@ -52,7 +57,7 @@ func record(ctx context.Context, dir string, qemu QEMU, config Config) error {
 	if err != nil {
 		return err
 	}
-	err = g.record(ctx, config)
+	err = g.record(ctx, qemu, config)
 	if err != nil {
 		g.cmd.Cancel()
 		g.cmd.Wait()
@@ -92,8 +97,8 @@ func start(ctx context.Context, dir string, qemu QEMU, config Config) (*guest, e
 
 // arguments returns QEMU's command line and writes the files that it names.
 func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
-	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"),
-		"-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control"}, qemu.Args...)
+	args := append([]string{"-nodefaults", "-no-user-config", "-display", "none"}, qemu.Args...)
+	args = append(args, "-accel", "tcg", "-smp", cmp.Or(config.SMP, "2"), "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control")
 	args = append(args, config.Args...)
 	args = append(args, "-serial", "file:"+serial)
 	if !config.NoVMCoreInfo {
@@ -122,7 +127,7 @@ func arguments(dir string, qemu QEMU, config Config) ([]string, error) {
 }
 
 // record waits for the guest to be up, stops it, dumps it and kills QEMU.
-func (g *guest) record(ctx context.Context, config Config) error {
+func (g *guest) record(ctx context.Context, qemu QEMU, config Config) error {
 	if err := g.awaitUp(ctx, config); err != nil {
 		return err
 	}
@@ -159,7 +164,7 @@ func (g *guest) record(ctx context.Context, config Config) error {
 			return err
 		}
 	}
-	return abort(g.cmd)
+	return qemu.abort(g)
 }
 
 // awaitUp waits for the guest to be as far as its configuration says.
@@ -206,7 +211,7 @@ func (g *guest) await(ctx context.Context, up func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the guest was not up in %v", bootLimit)
+			return fmt.Errorf("the guest was not up in time: %w", ctx.Err())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

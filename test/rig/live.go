@@ -47,6 +47,13 @@ func (l *Live) Dump(ctx context.Context, name string) (path string, err error) {
 	return filepath.Join(l.Dir, name), l.g.dump(ctx, name, nil)
 }
 
+// DumpAs is QEMU's own dump in one of its other formats, flattened, and the time from the question to the answer.
+func (l *Live) DumpAs(format, name string) (path string, took time.Duration, err error) {
+	began := time.Now()
+	_, err = l.g.qmp.call("dump-guest-memory", map[string]any{"paging": false, "protocol": "file:" + name, "format": format})
+	return filepath.Join(l.Dir, name), time.Since(began), err
+}
+
 // Answers waits until QEMU's monitor answers, and says of a longer silence that it is an error. The answer may be that to an
 // earlier question: the monitor has one that is open at a time.
 func (l *Live) Answers(within time.Duration) error {

@@ -15,6 +15,7 @@ var (
 			"-object", "memory-backend-ram,id=part,size=256M", "-device", "virtio-mem-pci,id=vm1,memdev=part,node=1,requested-size=64M",
 			"-object", "memory-backend-ram,id=none,size=256M", "-device", "virtio-mem-pci,id=vm2,memdev=none,node=1"},
 		Drivers:  true,
+		Paging:   true,
 		Plugged:  map[string]uint64{"vm0": 512 << 20, "vm1": 64 << 20},
 		Commands: []string{"qom-set vm0 requested-size 0"},
 	}
@@ -25,6 +26,7 @@ var (
 		Args: []string{"-machine", "q35", "-m", "256M,maxmem=8G",
 			"-object", "memory-backend-ram,id=slots,size=3G", "-device", "virtio-mem-pci,id=vm0,memdev=slots,requested-size=1280M,dynamic-memslots=on"},
 		Drivers: true,
+		Paging:  true,
 		Plugged: map[string]uint64{"vm0": 1280 << 20},
 	}
 

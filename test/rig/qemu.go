@@ -10,12 +10,18 @@ import (
 // Build is a QEMU of one version, with an emulator for each architecture of guests.
 type Build string
 
-// The builds of the tests. Only x86_64 has emulators of all; Dwarf has none of loongarch64.
+// The builds of the tests. Dwarf and Bullseye have no emulator of loongarch64.
 const (
-	Stock  Build = "stock"  // Debian's own, 7.2: stripped, its globals in .dynsym
-	Dwarf  Build = "dwarf"  // the same source with debug information, made by scripts/build-qemu
-	Trixie Build = "trixie" // Debian 13's, 10.0, stripped, in a root folder of its own
-	Sid    Build = "sid"    // Debian unstable's, 11.1 or newer, likewise
+	Stock    Build = "stock"    // Debian's own, 7.2: stripped, its globals in .dynsym
+	Dwarf    Build = "dwarf"    // the same source with debug information, made by scripts/build-qemu
+	Bullseye Build = "bullseye" // Debian 11's, 5.2, stripped, in a root folder of its own
+	Trixie   Build = "trixie"   // Debian 13's, 10.0, likewise
+	Sid      Build = "sid"      // Debian unstable's, 11.1 or newer, likewise
+
+	// Debian's own, 7.2, for hosts of other architectures.
+	ARM64Host   Build = "arm64-host"
+	S390XHost   Build = "s390x-host"
+	PPC64ELHost Build = "ppc64el-host"
 )
 
 // QEMU is an emulator that guests run in.
@@ -28,11 +34,17 @@ type QEMU struct {
 	// Root is the folder that is the root of its file system, so its core names files relative to it; "" if it has no own.
 	// Its cores are dumped with --sysroot Root.
 	Root string
+
+	// user emulates the host that the emulator was built for, with files of that in the folder sysroot; "" if it is this machine.
+	user, sysroot string
 }
 
 // command returns the program that starts the emulator, and its first arguments.
 func (q QEMU) command() (name string, args []string) {
-	if q.Root == "" {
+	switch {
+	case q.user != "":
+		return q.user, []string{"-L", q.sysroot, q.Exe}
+	case q.Root == "":
 		return q.Exe, nil
 	}
 	return filepath.Join(filepath.Dir(q.Root), "run"), []string{strings.TrimPrefix(q.Exe, q.Root)}
@@ -42,17 +54,18 @@ func (q QEMU) command() (name string, args []string) {
 //
 //	stock/usr/bin/                   those of Stock, but for x86, which is installed
 //	qemu/dwarf/                      those of Dwarf
-//	suites/trixie/root/usr/bin/      those of Trixie; suites/trixie/run starts them
+//	suites/bullseye/root/usr/bin/    those of Bullseye; suites/bullseye/run starts them
+//	suites/trixie/root/usr/bin/      those of Trixie, likewise
 //	suites/sid/root/usr/bin/         those of Sid, likewise
+//	hosts/ARCH/root/usr/bin/         those for hosts of other architectures
 func Emulator(build Build, target string) (QEMU, error) {
-	q := QEMU{Name: string(build), Target: target}
-	if target != "x86_64" {
-		q.Name += "-" + target
-	}
 	name := "qemu-system-" + target
 	what := name + " of the build " + string(build)
+	var q QEMU
 	var err error
 	switch build {
+	case ARM64Host, S390XHost, PPC64ELHost:
+		q, err = hostEmulator(build, name, what)
 	case Stock:
 		switch target {
 		case "x86_64":
@@ -71,6 +84,10 @@ func Emulator(build Build, target string) (QEMU, error) {
 	default:
 		q.Exe, err = cached(what, setupTest, "suites", string(build), "root", "usr", "bin", name)
 		q.Root = strings.TrimSuffix(q.Exe, "/usr/bin/"+name)
+	}
+	q.Name, q.Target = string(build), target
+	if target != "x86_64" {
+		q.Name += "-" + target
 	}
 	return q, err
 }

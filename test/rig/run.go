@@ -40,9 +40,10 @@ func Run(ctx context.Context, limit time.Duration, dir, name string, args ...str
 	return result, err
 }
 
-// inSession gives cmd a session of its own; ending its context kills every process in it.
+// inSession gives cmd a session of its own; ending its context kills every process in it. The program also ends with this one,
+// which go test may kill.
 func inSession(cmd *exec.Cmd) *exec.Cmd {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd

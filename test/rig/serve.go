@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -89,6 +90,23 @@ func (s *Server) PeakMemory() (int64, error) {
 	return kib << 10, nil
 }
 
+// CPUTime is the processor time that the server has taken so far, in steps of 10 ms. Only before Stop.
+func (s *Server) CPUTime() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the name
+	fields := strings.Fields(rest)
+	const utime, tick = 11, 10 * time.Millisecond // USER_HZ is 100
+	var user, system int64
+	if len(fields) > utime+1 {
+		user, _ = strconv.ParseInt(fields[utime], 10, 64)
+		system, _ = strconv.ParseInt(fields[utime+1], 10, 64)
+	}
+	return time.Duration(user+system) * tick, nil
+}
+
 // Stop ends the server, as Ctrl-C would, and returns what it printed.
 func (s *Server) Stop() string {
 	s.Signal(syscall.SIGINT)
@@ -116,6 +134,12 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// FreeAddress is an address of the loopback interface that nothing listens on.
+func FreeAddress() (string, error) {
+	port, err := freePort()
+	return fmt.Sprintf("127.0.0.1:%d", port), err
 }
 
 // isListening says whether something listens on a port of 127.0.0.1, without connecting to it: a stub takes the first

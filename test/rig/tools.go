@@ -16,6 +16,20 @@ func MinimalGDB() (string, error) {
 	return cached("gdb-minimal", setupTest, "bin", "gdb-minimal")
 }
 
+// GDBServer is Debian's gdbserver.
+func GDBServer() (string, error) { return cached("gdbserver", setupTest, "bin", "gdbserver") }
+
+// MultiarchGDB is Debian's gdb that knows every architecture.
+func MultiarchGDB() (string, error) {
+	return cached("gdb-multiarch", setupTest, "bin", "gdb-multiarch")
+}
+
+// SuiteGDB is the full gdb of a newer Debian release, trixie (16.3) or sid (18.1 in November 2026). It runs outside of the
+// release's folder and so finds this machine's files.
+func SuiteGDB(suite string) (string, error) {
+	return cached("Debian "+suite+"'s gdb", setupTest, "bin", "gdb-"+suite)
+}
+
 // GDB is the gdb of this machine, whichever it is.
 func GDB() (string, error) { return installed("gdb", setup) }
 

@@ -72,6 +72,47 @@ func MinimalGDB(t testing.TB) string {
 	return need(t, path, err)
 }
 
+// NamedGDB is one of the gdbs under test.
+type NamedGDB struct {
+	Name, Path string
+	// OwnTLS tells that it finds thread-local variables itself on a remote target, as gdb does from 17 on.
+	OwnTLS bool
+}
+
+// GDBs are Debian's gdbs, from 13 without Python to the newest. No release of Debian has 17.
+func GDBs(t testing.TB) []NamedGDB {
+	t.Helper()
+	trixie, err := rig.SuiteGDB("trixie")
+	need(t, trixie, err)
+	sid, err := rig.SuiteGDB("sid")
+	need(t, sid, err)
+	return []NamedGDB{
+		{Name: "13-minimal", Path: MinimalGDB(t)}, {Name: "13", Path: PythonGDB(t)},
+		{Name: "16", Path: trixie}, {Name: "newest", Path: sid, OwnTLS: true},
+	}
+}
+
+// PythonGDB is the path of Debian 12's full gdb.
+func PythonGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.PythonGDB()
+	return need(t, path, err)
+}
+
+// MultiarchGDB is the path of a gdb that knows every architecture.
+func MultiarchGDB(t testing.TB) string {
+	t.Helper()
+	path, err := rig.MultiarchGDB()
+	return need(t, path, err)
+}
+
+// GDBServer is the path of gdbserver.
+func GDBServer(t testing.TB) string {
+	t.Helper()
+	path, err := rig.GDBServer()
+	return need(t, path, err)
+}
+
 // Crash is the path of the crash utility.
 func Crash(t testing.TB) string {
 	t.Helper()

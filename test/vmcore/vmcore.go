@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 )
@@ -68,7 +69,7 @@ func Open(path string) (*File, error) {
 func (f *File) Close() error { return f.file.Close() }
 
 func (f *File) read() error {
-	e, err := elf.NewFile(withoutSections{f.file})
+	e, err := elf.NewFile(readable{f.file})
 	if err != nil {
 		return err
 	}
@@ -118,21 +119,24 @@ func (f *File) read() error {
 	return err
 }
 
-// withoutSections is a file whose ELF header speaks of no section headers. QEMU writes those of big-endian guests in the byte
-// order of the host, and they are of no use to us.
-type withoutSections struct{ io.ReaderAt }
+// readable is a file as debug/elf takes it. Its ELF header speaks of no section headers: QEMU writes those of big-endian guests in
+// the byte order of the host, and they are of no use to us. And where QEMU gives memory that is not in the file the offset -1, it
+// is 0.
+type readable struct{ io.ReaderAt }
 
-func (w withoutSections) ReadAt(p []byte, off int64) (int, error) {
+func (w readable) ReadAt(p []byte, off int64) (int, error) {
 	n, err := w.ReaderAt.ReadAt(p, off)
-	var class [1]byte
-	if _, err := w.ReaderAt.ReadAt(class[:], elf.EI_CLASS); err != nil {
+	var header [64]byte
+	if _, err := w.ReaderAt.ReadAt(header[:], 0); err != nil {
 		return 0, err
 	}
-	shoff, shnum := Range{40, 48}, Range{60, 64} // e_shnum and e_shstrndx behind it
-	if elf.Class(class[0]) == elf.ELFCLASS32 {
-		shoff, shnum = Range{32, 36}, Range{48, 52}
+	gone := []Range{{40, 48}, {60, 64}} // e_shoff; e_shnum and e_shstrndx
+	if elf.Class(header[elf.EI_CLASS]) == elf.ELFCLASS32 {
+		gone = []Range{{32, 36}, {48, 52}}
+	} else {
+		gone = append(gone, nowhere(p[:n], off, header)...)
 	}
-	for _, r := range []Range{shoff, shnum} {
+	for _, r := range gone {
 		for at := int64(r.Addr); at < int64(r.End); at++ {
 			if at >= off && at < off+int64(n) {
 				p[at-off] = 0
@@ -140,6 +144,23 @@ func (w withoutSections) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// nowhere are the p_offsets in p, which is read at off of an ELF64 file, that are -1.
+func nowhere(p []byte, off int64, header [64]byte) (found []Range) {
+	order := binary.ByteOrder(binary.LittleEndian)
+	if elf.Data(header[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	const size = 56 // of a program header
+	at := int64(order.Uint64(header[32:])) + 8
+	for range order.Uint16(header[56:]) {
+		if at >= off && at+8 <= off+int64(len(p)) && order.Uint64(p[at-off:]) == math.MaxUint64 {
+			found = append(found, Range{uint64(at), uint64(at) + 8})
+		}
+		at += size
+	}
+	return found
 }
 
 // phoff reads e_phoff, which debug/elf keeps to itself.

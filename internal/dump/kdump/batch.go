@@ -6,18 +6,21 @@ import (
 	"guestcore/internal/guest"
 )
 
-// batch is a number of stored pages, one behind the other, on their way
-// through the pipeline.
+// batch is a number of stored pages, one behind the other.
 type batch struct {
 	run
 	addr   addr.GPA // of the first page
 	memory int64    // of the guest in them, bytes
 	zero   bool     // all of it, known unread
+}
 
+// bundle is what becomes of a batch. It belongs to one goroutine, which makes
+// one after the other in the same buffers.
+type bundle struct {
 	page  []byte   // one page after the other, as the guest has them
-	data  []byte   // what to store of them
+	data  []byte   // what to store of them: in page if all are plain, else in buf
+	buf   []byte   // of data
 	packs []packed // of each page
-	ready chan struct{}
 }
 
 // packed is what became of a page; those of a batch lie one behind the other
@@ -27,36 +30,51 @@ type packed struct {
 	plain bool
 }
 
-// set makes b what x is, with b's buffers.
-func (b *batch) set(x batch) {
-	b.run, b.addr, b.memory, b.zero = x.run, x.addr, x.memory, x.zero
-}
-
-// pack reads and compresses the pages, of size bytes each.
-func (b *batch) pack(im *guest.Image, p packer, size int64) error {
+// read reads the pages of a batch, of size bytes each.
+func (u *bundle) read(im *guest.Image, b batch, size int64) error {
 	n := int(b.count * size)
-	if cap(b.page) < n {
-		b.page = make([]byte, n)
+	if cap(u.page) < n {
+		u.page = make([]byte, n)
 	}
-	b.page, b.data, b.packs = b.page[:n], b.data[:0], b.packs[:0]
-	if err := dump.ReadMemory(im, b.page, b.addr); err != nil {
-		return err
-	}
-	for at := 0; at < n; at += int(size) {
-		b.packs = append(b.packs, b.packPage(p, b.page[at:at+int(size)]))
-	}
-	return nil
+	u.page = u.page[:n]
+	return dump.ReadMemory(im, u.page, b.addr)
 }
 
-func (b *batch) packPage(p packer, page []byte) packed {
+// pack compresses the pages, of size bytes each. As long as all are plain,
+// nothing is copied.
+func (u *bundle) pack(p packer, size int) {
+	u.data, u.packs = u.buf[:0], u.packs[:0]
+	plain := 0 // bytes of the first pages, which are
+	for at := 0; at < len(u.page); at += size {
+		page := u.page[at : at+size]
+		noise := isNoise(page)
+		if noise && plain == at {
+			u.packs = append(u.packs, packed{uint32(size), true})
+			plain += size
+			continue
+		}
+		if plain == at {
+			u.data = append(u.data, u.page[:plain]...)
+		}
+		u.packs = append(u.packs, u.packPage(p, page, noise))
+	}
+	u.buf = u.data
+	if plain == len(u.page) {
+		u.data = u.page
+	}
+}
+
+func (u *bundle) packPage(p packer, page []byte, noise bool) packed {
 	if dump.IsZero(page) {
 		return packed{}
 	}
-	before := len(b.data)
-	b.data = p.pack(b.data, page)
-	if n := len(b.data) - before; n < len(page) {
-		return packed{size: uint32(n)}
+	before := len(u.data)
+	if !noise {
+		u.data = p.pack(u.data, page)
+		if n := len(u.data) - before; n < len(page) {
+			return packed{size: uint32(n)}
+		}
 	}
-	b.data = append(b.data[:before], page...)
+	u.data = append(u.data[:before], page...)
 	return packed{size: uint32(len(page)), plain: true}
 }

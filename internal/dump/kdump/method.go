@@ -3,12 +3,12 @@ package kdump
 import (
 	"fmt"
 
-	"github.com/klauspost/compress"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 
 	"guestcore/internal/lzo"
+	"guestcore/internal/zpage"
 )
 
 // method is a way of compressing a page.
@@ -54,7 +54,7 @@ func (m method) packer(level int) (func() packer, error) {
 // The fast levels of the package that does it find no match of three bytes and
 // give pages up that have few matches, though their bytes are not evenly
 // spread. A third of a kernel's pages are such, so those are tried again with
-// the first of the careful levels, unless their bytes are random.
+// the first of the careful levels.
 type zlibPacker struct {
 	fast, careful *zlib.Writer // fast is nil for a careful level
 	dst           []byte
@@ -67,9 +67,6 @@ const (
 	zlibLevel = 6
 	// zlibCareful is the least level that finds matches of three bytes.
 	zlibCareful = 7
-	// randomBits is the entropy of bytes, in bits, from which on a page is taken
-	// for random. One of 4096 random bytes has 7.95.
-	randomBits = 7.9
 )
 
 func newZlib(level int) (packer, error) {
@@ -90,8 +87,7 @@ func newZlib(level int) (packer, error) {
 func (z *zlibPacker) pack(dst, page []byte) []byte {
 	if z.fast != nil {
 		b := z.run(z.fast, dst, page)
-		if n := len(b) - len(dst); n < len(page)-len(page)/32 ||
-			float64(compress.ShannonEntropyBits(page)) > randomBits*float64(len(page)) {
+		if len(b)-len(dst) < len(page)-len(page)/32 {
 			return b
 		}
 	}
@@ -130,13 +126,20 @@ func (s *snappyPacker) pack(dst, page []byte) []byte {
 	return append(dst, s2.EncodeSnappyBetter(s.buf, page)...)
 }
 
-// zstdPacker makes a Zstandard frame (RFC 8878) a page.
+// zpagePacker makes a Zstandard frame a page, at about level 1.
+type zpagePacker struct{ e zpage.Encoder }
+
+func (z *zpagePacker) pack(dst, page []byte) []byte { return z.e.Compress(dst, page) }
+
+// zstdPacker makes a Zstandard frame (RFC 8878) a page, at the higher levels.
 type zstdPacker struct{ e *zstd.Encoder }
 
-// newZstd has level 1 as default: it makes pages of a fresh Linux 3 % longer
-// than libzstd's level 1, which makedumpfile has, level 2 makes them 1 % longer.
+// newZstd has level 1 as default.
 func newZstd(level int) (packer, error) {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(max(level, 1))), zstd.WithEncoderConcurrency(1),
+	if level <= 1 {
+		return &zpagePacker{}, nil
+	}
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(level)), zstd.WithEncoderConcurrency(1),
 		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(maxBlock),
 		zstd.WithAllLitEntropyCompression(true)) // 7 % less, for many pages have few matches
 	return &zstdPacker{e}, err

@@ -3,40 +3,44 @@ package kdump
 import "context"
 
 // pipeline is the way of the batches: one goroutine finds them, several read
-// and compress them, one writes them in the order in which they were found. A
-// fixed number of them go round, which bounds the memory.
+// and compress them, each one batch at a time, and write it when it is its
+// turn, in the order in which they were found. Who compresses a batch also
+// writes it, as it is still in that processor's cache.
 //
-//	feed ──► todo ──► work × n
-//	  └────► order ────────────► drain ──► free ──► feed
+//	feed ──► found ──► work, turn, put
+//	             ├───► work, turn, put
+//	             └───► …
 //
-// Of the three, each returns when ctx is done, with its cause.
+// Both, feed and run, return when ctx is done, with its cause.
 type pipeline struct {
-	free, todo, order chan *batch
+	found chan numbered
+	turns []chan struct{} // batch i waits for that of i modulo their number
 }
 
-// newPipeline has room for so many batches.
-func newPipeline(batches int) *pipeline {
-	l := &pipeline{make(chan *batch, batches), make(chan *batch, batches), make(chan *batch, batches)}
-	for range batches {
-		l.free <- &batch{ready: make(chan struct{}, 1)}
+// numbered is a batch and its place in the order.
+type numbered struct {
+	batch
+	i int
+}
+
+// newPipeline is for so many calls of run.
+func newPipeline(workers int) *pipeline {
+	l := &pipeline{make(chan numbered, workers), make([]chan struct{}, workers)}
+	for i := range l.turns {
+		l.turns[i] = make(chan struct{}, 1)
 	}
+	l.turns[0] <- struct{}{}
 	return l
 }
 
-// feed takes what scan finds. Batches of zeros need no work.
+// feed takes what scan finds.
 func (l *pipeline) feed(ctx context.Context, scan func(emit func(batch) error) error) error {
-	defer close(l.todo)
-	defer close(l.order)
-	return scan(func(found batch) error {
+	defer close(l.found)
+	i := 0
+	return scan(func(b batch) error {
 		select {
-		case b := <-l.free:
-			b.set(found)
-			l.order <- b // as all of them fit
-			if b.zero {
-				b.ready <- struct{}{}
-			} else {
-				l.todo <- b
-			}
+		case l.found <- numbered{b, i}:
+			i++
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -44,33 +48,26 @@ func (l *pipeline) feed(ctx context.Context, scan func(emit func(batch) error) e
 	})
 }
 
-// work does what there is to do.
-func (l *pipeline) work(ctx context.Context, do func(*batch) error) error {
-	for b := range l.todo {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := do(b); err != nil {
+// run takes one batch after the other and gives it to work, and then, when all
+// batches before it were put, to put. It returns nil when there are no more.
+func (l *pipeline) run(ctx context.Context, work, put func(batch) error) error {
+	for b := range l.found {
+		if err := work(b.batch); err != nil {
 			return err
 		}
-		b.ready <- struct{}{}
-	}
-	return nil
-}
-
-// drain gives put the batches in order, each when it is ready. It returns nil
-// only if they were all there are, or feed failed.
-func (l *pipeline) drain(ctx context.Context, put func(*batch) error) error {
-	for b := range l.order {
 		select {
-		case <-b.ready:
+		case <-l.turns[b.i%len(l.turns)]:
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // though it be our turn
 			return context.Cause(ctx)
 		}
-		if err := put(b); err != nil {
+		if err := put(b.batch); err != nil {
 			return err
 		}
-		l.free <- b
+		// Whoever has a batch waits for a turn of its own: nobody is as many
+		// batches ahead as there are turns.
+		l.turns[(b.i+1)%len(l.turns)] <- struct{}{}
 	}
 	return nil
 }

@@ -11,40 +11,63 @@ import (
 	"guestcore/internal/dump"
 )
 
-// piece is the most memory that is compressed as one, and about the most that
-// is written at once, in bytes.
-const piece = 256 << 10
+const (
+	// piece is the most memory that is compressed as one, and about the most
+	// that is written at once, in bytes.
+	piece = 256 << 10
+	// maxWorkers bounds the memory: each has a batch twice, as it was read and
+	// compressed.
+	maxWorkers = 128
+)
 
 // write makes the raw form.
 func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	if err := j.writeHead(s); err != nil {
 		return err
 	}
-	workers := runtime.GOMAXPROCS(0)
-	line := newPipeline(2*workers + 2)
+	w, err := j.newWriter(s)
+	if err != nil {
+		return err
+	}
+	// While some wait for the source or for their turn, others compress: as many
+	// at the same time as there are processors, and so many packers do.
+	packers := make(chan packer, runtime.GOMAXPROCS(0))
+	for range cap(packers) {
+		packers <- j.packer()
+	}
+	workers := min(2*cap(packers), maxWorkers)
+	line := newPipeline(workers)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return line.feed(ctx, j.scan) })
 	for range workers {
 		g.Go(func() error {
-			pk := j.packer()
-			return line.work(ctx, func(b *batch) error { return b.pack(j.image, pk, j.layout.block) })
+			var u bundle
+			return line.run(ctx,
+				func(b batch) error { return j.fill(&u, b, packers) },
+				func(b batch) error {
+					defer p.Add(b.memory)
+					return w.put(b, &u)
+				})
 		})
 	}
-	g.Go(func() error {
-		w, err := j.newWriter(s)
-		if err != nil {
-			return err
-		}
-		err = line.drain(ctx, func(b *batch) error {
-			defer p.Add(b.memory)
-			return w.put(b)
-		})
-		if err != nil {
-			return err
-		}
-		return w.flush(0)
-	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return w.flush(0)
+}
+
+// fill reads and compresses a batch.
+func (j *job) fill(u *bundle, b batch, packers chan packer) error {
+	if b.zero {
+		return nil
+	}
+	if err := u.read(j.image, b, j.layout.block); err != nil {
+		return err
+	}
+	pk := <-packers
+	defer func() { packers <- pk }()
+	u.pack(pk, int(j.layout.block))
+	return nil
 }
 
 // writeHead writes all that is before the page descriptors.
@@ -98,18 +121,12 @@ func (w *writer) store(p []byte) error {
 }
 
 // put writes the pages of a batch and describes them.
-func (w *writer) put(b *batch) error {
-	at := w.data
+func (w *writer) put(b batch, u *bundle) error {
 	if b.zero {
-		for range b.count {
-			w.describe(w.zero, w.block, 0)
-			if err := w.flush(piece); err != nil {
-				return err
-			}
-		}
-		return nil
+		return w.putZeros(b.count)
 	}
-	for _, p := range b.packs {
+	at := w.data
+	for _, p := range u.packs {
 		switch {
 		case p.size == 0:
 			w.describe(w.zero, w.block, 0)
@@ -124,19 +141,37 @@ func (w *writer) put(b *batch) error {
 	if err := w.flush(piece); err != nil {
 		return err
 	}
-	if len(b.data) == 0 {
+	if len(u.data) == 0 {
 		return nil
 	}
-	return w.store(b.data)
+	return w.store(u.data)
+}
+
+// putZeros describes so many pages of zeros.
+func (w *writer) putZeros(count int64) error {
+	for count > 0 {
+		before := len(w.descs)
+		w.describe(w.zero, w.block, 0)
+		some := min(count, max(1, int64(piece-before)/descSize))
+		for have := int64(1); have < some; have = min(2*have, some) {
+			w.descs = append(w.descs, w.descs[before:before+int(min(have, some-have))*descSize]...)
+		}
+		count -= some
+		if err := w.flush(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // describe adds a page descriptor: where the page is, its length, how it is
 // compressed, and the kernel's flags of it, which are not known.
 func (w *writer) describe(off int64, size, flags uint32) {
-	w.descs = w.order.(binary.AppendByteOrder).AppendUint64(w.descs, uint64(off))
-	w.descs = w.order.(binary.AppendByteOrder).AppendUint32(w.descs, size)
-	w.descs = w.order.(binary.AppendByteOrder).AppendUint32(w.descs, flags)
-	w.descs = append(w.descs, 0, 0, 0, 0, 0, 0, 0, 0)
+	var d [descSize]byte
+	w.order.PutUint64(d[:], uint64(off))
+	w.order.PutUint32(d[8:], size)
+	w.order.PutUint32(d[12:], flags)
+	w.descs = append(w.descs, d[:]...)
 }
 
 // flush writes the page descriptors if they are as long as least.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,6 +60,8 @@ func TestPaging(t *testing.T) {
 		o     dump.Options
 		list  []mapping.Mapping
 		want  []header
+		// hidden is how much of the memory in the file no header shows.
+		hidden string
 	}{
 		{"all", pc, dump.Options{}, list, []header{
 			{0, 0, 0x1000, 0x1000, false},
@@ -66,17 +69,17 @@ func TestPaging(t *testing.T) {
 			{0xffff_0000_0040_0000, 0xe1000, 0x1000, 0x1000, false},
 			{kernel + 0xfffff000, 0xfffff000, 0x1000, 0x1000, false},
 			{kernel + 0x2_0000_0000, 0x2_0000_0000, 0, 0x1000, true},
-		}},
+		}, "442.0 KiB"},
 		{"window", pc, dump.Options{Window: dump.Window{Begin: 0x800, Length: 0x900}}, list, []header{
 			{0x800, 0x800, 0x800, 0x800, false}, // virtual address 0 stands for none
 			{kernel + 0x800, 0x800, 0x900, 0x900, false},
-		}},
-		{"window beside them", pc, dump.Options{Window: dump.Window{Begin: 0xe3000, Length: 0x1000}}, list[:1], nil},
+		}, ""},
+		{"window beside them", pc, dump.Options{Window: dump.Window{Begin: 0xe3000, Length: 0x1000}}, list[:1], nil, "4.0 KiB"},
 		{"memory is absent", partial, dump.Options{Partial: true}, []mapping.Mapping{{Virt: kernel + 0xe2000, Phys: 0xe2000, Size: 0x10000}, {Virt: kernel + 0xe3000, Phys: 0xe3000, Size: 0x1000}}, []header{
 			{kernel + 0xe2000, 0xe2000, 0x1000, 0x10000, false},
 			{kernel + 0xe3000, 0xe3000, 0, 0x1000, true},
-		}},
-		{"nothing is mapped", pc, dump.Options{}, []mapping.Mapping{}, nil},
+		}, "1.0 MiB"},
+		{"nothing is mapped", pc, dump.Options{}, []mapping.Mapping{}, nil, "1.1 MiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := dumptest.Machine(t, t.TempDir(), guestArch(t, "X86_64"), test.parts...)
@@ -98,6 +101,9 @@ func TestPaging(t *testing.T) {
 				if want := dumptest.Want(test.parts, addr.GPA(p.Paddr), p.Filesz); !slices.Equal(got, want) {
 					t.Errorf("the %#x bytes of %#x are not the guest's", p.Filesz, p.Paddr)
 				}
+			}
+			if all := strings.Join(summary.Remarks, "\n"); strings.Contains(all, test.hidden+" of guest memory mapped") != (test.hidden != "") {
+				t.Errorf("remarks %q, want %q", all, test.hidden)
 			}
 			if test.name == "all" && summary.Memory != int64(m.Image.Size()) {
 				t.Errorf("%d bytes of memory are in the file, the guest has %d", summary.Memory, m.Image.Size())

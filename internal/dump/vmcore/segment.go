@@ -71,6 +71,18 @@ func (l *layout) segments() []segment {
 	return out
 }
 
+// shown is how many bytes of memory in the file some segment shows.
+func shown(segments []segment) int64 {
+	var n, end uint64 // end: of what is counted
+	for _, s := range segments {
+		from, to := max(s.phys, end), s.phys+s.fileSize
+		if to > from {
+			n, end = n+to-from, to
+		}
+	}
+	return int64(n)
+}
+
 // loadAt finds the load that holds an address.
 func (l *layout) loadAt(a addr.GPA) (int, bool) {
 	i := sort.Search(len(l.loads), func(i int) bool { return a < l.loads[i].End() })

@@ -56,6 +56,10 @@ func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if l.class != m.Arch.Class {
 		remarks = append(remarks, fmt.Sprintf("the guest's memory does not fit into an ELF32 file: this is ELF64 for %s", m.Arch))
 	}
+	if hidden := content.Memory() - shown(l.segments()); hidden > 0 {
+		remarks = append(remarks, fmt.Sprintf("no vCPU has %s of guest memory mapped: it is in the file, and no program header shows it, as in QEMU's dumps with paging",
+			dump.Bytes(hidden)))
+	}
 	head, err := l.encode(notes.Bytes)
 	if err != nil {
 		return nil, err

@@ -190,7 +190,7 @@ func TestPhysBase(t *testing.T) {
 		gate = binary.LittleEndian.AppendUint16(gate, uint16(handler>>16))
 		gate = binary.LittleEndian.AppendUint64(gate, handler>>32)
 		f.store(k.pa-0x1000, gate)
-		if says := f.identify(); says != "" || uint64(*f.Kernel.PhysBase) != moved || *f.Kernel.Offset != offset {
+		if says := f.identify(); !strings.Contains(says, "a Linux kernel which is linked at 0xffffffff81000000") || uint64(*f.Kernel.PhysBase) != moved || *f.Kernel.Offset != offset {
 			t.Fatalf("says %q, %+v", says, f.Kernel)
 		}
 		for registers, want := range map[bool]string{true: "crash vmlinux f", false: "crash --kaslr=0x1a000000 -m phys_base=0xffffffffe5000000 vmlinux f"} {

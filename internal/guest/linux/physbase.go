@@ -40,8 +40,11 @@ func reckonPhysBase(m *guest.Machine, c *candidate) {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("the guest's VMCOREINFO says that phys_base is %#x, the page tables of the vCPUs say %#x, which is taken: "+
 			"crash needs -m phys_base=%#x", said, tables, tables))
 	}
-	if k.Offset == nil {
-		k.Offset = kernelOffset(m)
+	if k.Offset != nil {
+		return
+	}
+	if k.Offset = kernelOffset(m); k.Offset != nil {
+		k.Remarks = append(k.Remarks, fmt.Sprintf("the kernel offset is that of a Linux kernel which is linked at %#x, as is usual: nothing in memory says so", uint64(linkedAt)))
 	}
 }
 
@@ -55,7 +58,7 @@ func handler(m *guest.Machine) (va, phys uint64, ok bool) {
 		}
 		for _, t := range kernelPaging(x86) {
 			var gate [16]byte // offset 15:0, selector, type, offset 31:16, offset 63:32
-			if _, err := readVirtual(m.Image, t, gate[:], x86.IDT.Base); err != nil {
+			if _, err := m.Image.ReadVirtual(t, gate[:], x86.IDT.Base); err != nil {
 				continue
 			}
 			le := binary.LittleEndian

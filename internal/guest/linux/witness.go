@@ -3,7 +3,6 @@ package linux
 import (
 	"bytes"
 	"errors"
-	"fmt"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/guest"
@@ -21,7 +20,7 @@ const (
 )
 
 // uts are the addresses where init_uts_ns may have its names. Kernels before
-// 5.8 do not say; a reference count was before the names until 5.10.
+// 5.11 do not say; theirs begins with a reference count.
 func (n *note) uts() []uint64 {
 	at, _ := n.info.Symbol(witness)
 	if off, ok := n.info.Offset("uts_namespace.name"); ok {
@@ -84,14 +83,15 @@ func (n *note) ask(m *guest.Machine) (found []seen, asked int) {
 		}
 		asked++
 		for _, t := range tables {
-			var phys uint64
 			va, err := n.says(func(p []byte, va uint64) error {
-				var err error
-				phys, err = readVirtual(m.Image, t, p, va)
+				_, err := m.Image.ReadVirtual(t, p, va)
 				return err
 			})
-			if err == nil {
-				found = append(found, seen{cpu.Index, va, phys})
+			if err != nil {
+				continue
+			}
+			if page, err := t.Translate(m.Image, va); err == nil {
+				found = append(found, seen{cpu.Index, va, page.At(va)})
 				break
 			}
 		}
@@ -114,7 +114,7 @@ func kernelPaging(s arch.State) []arch.Paging {
 		kernel.CR3 &^= 1 << 12
 		return []arch.Paging{p, kernel}
 	case *arch.S390X:
-		// The kernel's is the primary space since 5.10, before the home space.
+		// The kernel's is the primary space; older ones had the home space for it.
 		return []arch.Paging{arch.S390XPaging{ASCE: s.Control[1]}, arch.S390XPaging{ASCE: s.Control[13]}}
 	case interface{ Paging() arch.Paging }:
 		if p := s.Paging(); p != nil {
@@ -122,24 +122,4 @@ func kernelPaging(s arch.State) []arch.Paging {
 		}
 	}
 	return nil
-}
-
-// readVirtual reads memory at a virtual address, and returns the physical one.
-func readVirtual(im *guest.Image, t arch.Paging, p []byte, va uint64) (phys uint64, err error) {
-	for n := 0; n < len(p); {
-		page, err := t.Translate(im, va+uint64(n))
-		if err != nil {
-			return 0, err
-		}
-		pa := page.At(va + uint64(n))
-		if n == 0 {
-			phys = pa
-		}
-		size := min(uint64(len(p)-n), page.Phys+page.Size-pa)
-		if _, err := im.ReadAt(p[n:][:size], int64(pa)); err != nil {
-			return 0, fmt.Errorf("virtual address %#x: %w", va+uint64(n), err)
-		}
-		n += int(size)
-	}
-	return phys, nil
 }

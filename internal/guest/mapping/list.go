@@ -24,9 +24,8 @@ var ErrTooMany = errors.New("too many mappings")
 const maxMappings = 2 << 20
 
 // list gathers pages into mappings with the same result as the list in QEMU
-// (dump/memory_mapping.c before 3.0, softmmu/ and system/ since; the same from
-// 1.2 to 11.1), which goes through all mappings for every page. The order of
-// the pages decides the result:
+// (memory_mapping.c, the same in 7.2 and 11.1), which goes through all mappings
+// for every page. The order of the pages decides the result:
 //
 //   - A page that goes on where the last mapping that grew ends, in virtual
 //     and in physical memory, makes that one longer.

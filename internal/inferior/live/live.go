@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"guestcore/internal/addr"
@@ -42,6 +43,7 @@ type Process struct {
 	files    []*os.File // mem, and those of shared mappings
 	mappings *extent.Map[addr.HVA, addr.FileOff]
 	threads  []inferior.Thread
+	awaits   bool  // see [Process.Awaits]
 	stop     *stop // nil: the process was not stopped
 
 	mu     sync.Mutex
@@ -88,6 +90,7 @@ func (p *Process) look() (err error) {
 	if len(p.maps) == 0 {
 		return fmt.Errorf("process %d has no memory: it is a kernel thread, or has ended", p.pid)
 	}
+	p.awaits = p.awaitsMemory()
 	return p.mapMemory()
 }
 
@@ -105,6 +108,8 @@ func (p *Process) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("no process %d", p.pid)
+	case errors.Is(err, syscall.ESRCH):
+		return fmt.Errorf("process %d has no memory: it is a kernel thread, or has ended", p.pid)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("process %d may not be read by this user: run guestcore as root or with CAP_SYS_PTRACE: %w", p.pid, err)
 	}

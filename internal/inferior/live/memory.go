@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -217,4 +218,29 @@ func (p *Process) OpenMapped(path string) (*os.File, error) {
 		return f, nil
 	}
 	return nil, fmt.Errorf("%s is not mapped: %w", path, os.ErrNotExist)
+}
+
+// Awaits reports whether memory of the process may still have to come: pages
+// that somebody fills when they are first touched (userfaultfd(2)), as QEMU
+// does where a migration arrives in postcopy. Until then they read as zeros,
+// or not at all.
+func (p *Process) Awaits() bool { return p.awaits }
+
+// awaitsMemory looks at the mappings only if the process has a userfaultfd:
+// that takes the kernel a walk through all page tables.
+func (p *Process) awaitsMemory() bool {
+	fds, _ := os.ReadDir(filepath.Join(p.dir, "fd"))
+	if !slices.ContainsFunc(fds, func(fd os.DirEntry) bool {
+		to, _ := os.Readlink(filepath.Join(p.dir, "fd", fd.Name()))
+		return to == "anon_inode:[userfaultfd]"
+	}) {
+		return false
+	}
+	f, err := os.Open(filepath.Join(p.dir, "smaps"))
+	if err != nil {
+		p.log.Debug("which memory a userfaultfd fills is not known", "reason", err)
+		return true
+	}
+	defer f.Close()
+	return procmaps.FilledByOthers(f)
 }

@@ -142,23 +142,30 @@ func (c *Client) write(p []byte) error {
 }
 
 // Ask sends a packet and returns the reply: ErrUnsupported for an empty one, a
-// [ServerError] for an error.
+// [ServerError] for an error. Nothing is sent once ctx has ended; a reply that
+// is owed is waited for all the same, or it would be taken for the next one.
 func (c *Client) Ask(ctx context.Context, body string) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err := c.Send([]byte(body)); err != nil {
 		return nil, err
 	}
-	return c.reply(ctx)
+	return c.reply()
 }
 
 // first is the answer to a packet with which a connection begins: empty, or
 // one that has a text in it. QEMU's gdbstub, which stops the machine for whoever
 // connects, says that it has stopped before it answers (QEMU 7.2).
 func (c *Client) first(ctx context.Context, body, has string) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err := c.Send([]byte(body)); err != nil {
 		return nil, err
 	}
 	for {
-		b, err := c.packet(ctx)
+		b, err := c.packet()
 		if err != nil || len(b) == 0 || bytes.Contains(b, []byte(has)) {
 			return b, err
 		}
@@ -169,8 +176,8 @@ func (c *Client) first(ctx context.Context, body, has string) ([]byte, error) {
 }
 
 // reply waits for the next reply.
-func (c *Client) reply(ctx context.Context) ([]byte, error) {
-	b, err := c.packet(ctx)
+func (c *Client) reply() ([]byte, error) {
+	b, err := c.packet()
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +197,9 @@ func refusal(b []byte) error {
 	return nil
 }
 
-// packet waits for the next packet.
-func (c *Client) packet(ctx context.Context) ([]byte, error) {
+// packet waits for the next packet, as long as patience lasts. Behind that it
+// hangs up: what came late would be taken for the answer to something else.
+func (c *Client) packet() ([]byte, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -214,9 +222,8 @@ func (c *Client) packet(ctx context.Context) ([]byte, error) {
 			default:
 			}
 			return nil, ErrGone
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		case <-timer.C:
+			c.conn.Close()
 			return nil, fmt.Errorf("the server has been silent for %v", patience)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 const inFlight = 8
 
 // ReadMemory reads memory into p, and returns how much of it was readable from
-// the start on. The error says why there is not more.
+// the start on. The error says why there is not more. Replies that are owed
+// when ctx ends are waited for.
 func (c *Client) ReadMemory(ctx context.Context, p []byte, addr uint64) (int, error) {
 	binary := c.Features["binary-upload"] == "+"
 	piece := c.PacketSize/2 - 8 // hex digits, or bytes each of which may need an escape
@@ -29,6 +30,9 @@ func (c *Client) ReadMemory(ctx context.Context, p []byte, addr uint64) (int, er
 	asked, got := 0, 0
 	var failed error
 	for got < len(p) || len(pending) > 0 {
+		if failed == nil && ctx.Err() != nil {
+			failed = context.Cause(ctx)
+		}
 		for failed == nil && asked < len(p) && len(pending) < most {
 			n := min(piece, len(p)-asked)
 			if err := c.Send(fmt.Appendf(nil, "%s%x,%x", letter, addr+uint64(asked), n)); err != nil {
@@ -40,17 +44,19 @@ func (c *Client) ReadMemory(ctx context.Context, p []byte, addr uint64) (int, er
 		if len(pending) == 0 {
 			break
 		}
-		b, err := c.reply(ctx)
-		if ctx.Err() != nil || c.gone() {
-			return got, err // what is on its way will not be waited for
+		b, err := c.packet()
+		if err != nil {
+			return got, err // what is on its way will not come
 		}
 		want := pending[0]
 		pending = pending[1:]
 		if failed != nil {
 			continue
 		}
-		if err == nil {
+		if err = refusal(b); err == nil {
 			b, err = c.decode(b, binary)
+		} else {
+			b = nil
 		}
 		n := copy(p[got:got+want], b)
 		got += n
@@ -60,15 +66,6 @@ func (c *Client) ReadMemory(ctx context.Context, p []byte, addr uint64) (int, er
 		failed = err
 	}
 	return got, failed
-}
-
-func (c *Client) gone() bool {
-	select {
-	case <-c.ended:
-		return true
-	default:
-		return false
-	}
 }
 
 // decode is the memory in a reply.

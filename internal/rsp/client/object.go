@@ -39,10 +39,11 @@ func (c *Client) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s on the server: %w", name, err)
 	}
-	defer c.hostIO(ctx, fmt.Sprintf("vFile:close:%x", fd))
+	defer c.hostIO(context.WithoutCancel(ctx), fmt.Sprintf("vFile:close:%x", fd))
+	piece := max(c.PacketSize/2-32, 16) // bytes each of which may need an escape
 	var out []byte
 	for {
-		n, data, err := c.hostIO(ctx, fmt.Sprintf("vFile:pread:%x,%x,%x", fd, c.PacketSize/2-32, len(out)))
+		n, data, err := c.hostIO(ctx, fmt.Sprintf("vFile:pread:%x,%x,%x", fd, piece, len(out)))
 		if err != nil {
 			return nil, fmt.Errorf("%s on the server: %w", name, err)
 		}
@@ -81,12 +82,15 @@ func (c *Client) hostIO(ctx context.Context, body string) (result int64, data []
 // Monitor runs one of the server's own monitor commands and returns what it
 // prints.
 func (c *Client) Monitor(ctx context.Context, command string) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err := c.Send([]byte("qRcmd," + hex.EncodeToString([]byte(command)))); err != nil {
 		return nil, err
 	}
 	var out []byte
 	for {
-		b, err := c.packet(ctx)
+		b, err := c.packet()
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 )
 
@@ -22,24 +23,73 @@ func AppendRequest(dst, body []byte) []byte {
 func appendFrame(dst []byte, start byte, body []byte) []byte {
 	dst = append(dst, start)
 	from := len(dst)
-	for i := 0; i < len(body); {
-		n := run(body[i:])
-		if n <= minRepeat {
-			dst = append(dst, body[i:i+n]...)
-		} else {
-			dst = appendRun(dst, body[i], n)
+	for len(body) > 0 {
+		plain := beforeRun(body)
+		dst = append(dst, body[:plain]...)
+		if body = body[plain:]; len(body) > 0 {
+			n := run(body)
+			dst = appendRun(dst, body[0], n)
+			body = body[n:]
 		}
-		i += n
 	}
 	return appendSum(dst, dst[from:])
 }
 
-func appendSum(dst, summed []byte) []byte {
-	var sum byte
-	for _, c := range summed {
-		sum += c
+// beforeRun is how many bytes there are before the first run that is worth
+// encoding.
+func beforeRun(p []byte) int {
+	i := 0
+	for ; i+8 <= len(p); i += 5 {
+		// A byte of same is 0 where a byte of p is like the next one. Three in
+		// a row are a run; five places are looked at in one go.
+		w := binary.LittleEndian.Uint64(p[i:])
+		same := w ^ w>>8
+		same = same | same>>8 | same>>16
+		if (same-ones)&^same&highs&(1<<40-1) != 0 {
+			break
+		}
 	}
+	for ; i+minRepeat < len(p); i++ {
+		if c := p[i]; p[i+1] == c && p[i+2] == c && p[i+3] == c {
+			return i
+		}
+	}
+	return len(p)
+}
+
+// For finding a byte that is 0 in eight at once.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+func appendSum(dst, summed []byte) []byte {
+	sum := checksum(summed)
 	return append(dst, '#', hexDigits[sum>>4], hexDigits[sum&15])
+}
+
+// checksum is the sum of the bytes, eight of which are taken at once: four in
+// each of two words, in lanes of 16 bits, which hold the sum of 256 bytes.
+func checksum(p []byte) byte {
+	const lanes, most = 0x00ff00ff00ff00ff, 256
+	var sum uint64
+	for len(p) >= 8 {
+		part := p[:min(len(p)&^7, 8*most)]
+		p = p[len(part):]
+		var even, odd uint64
+		for ; len(part) >= 8; part = part[8:] {
+			w := binary.LittleEndian.Uint64(part)
+			even += w & lanes
+			odd += w >> 8 & lanes
+		}
+		for _, w := range [...]uint64{even, odd} {
+			sum += w + w>>16 + w>>32 + w>>48
+		}
+	}
+	for _, c := range p {
+		sum += uint64(c)
+	}
+	return byte(sum)
 }
 
 // run is how often the first byte of p stands there in a row.

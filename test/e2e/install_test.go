@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"guestcore/internal/arch"
+	"guestcore/test/rig"
+	"guestcore/test/testkit"
+)
+
+// installed installs everything in a folder of its own, under the prefix that is that folder's.
+func installed(t *testing.T, destdir, prefix string) {
+	t.Helper()
+	testkit.Program(t)
+	testkit.Library(t)
+	root, err := testkit.Root()
+	must(t, err)
+	if out, err := exec.Command(filepath.Join(root, "scripts", "install"), destdir, prefix).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestInstall runs what is installed: gdb's script finds the library, a C program the header.
+func TestInstall(t *testing.T) {
+	fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare)
+	prefix := filepath.Join(t.TempDir(), "usr")
+	installed(t, "", prefix)
+	out := filepath.Join(t.TempDir(), "vmcore")
+	r := testkit.GDB(t, testkit.MinimalGDB(t), commands("core-file "+fixture.Core,
+		"source "+filepath.Join(prefix, "share/guestcore/dump-guest-memory.gdb"), "dump-guest-memory "+out+" X86_64")...)
+	if r.Status != 0 {
+		t.Fatalf("status %d:\n%s", r.Status, r.Output)
+	}
+	testkit.Equal(t, testkit.Open(t, out), testkit.Open(t, fixture.QMPDump))
+	program := filepath.Join(t.TempDir(), "example")
+	lib := filepath.Join(prefix, "lib/guestcore")
+	if text, err := exec.Command("gcc", "-I", filepath.Join(prefix, "include"), "-o", program, "../capi/example.c", "-L", lib, "-lguestcore",
+		"-Wl,-rpath,"+lib).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if r := testkit.Run(t, program, fixture.Core, out+".c"); r.Status != 0 {
+		t.Errorf("status %d:\n%s", r.Status, r.Output)
+	}
+	if r := testkit.Run(t, filepath.Join(prefix, "bin/guestcore"), "version"); r.Status != 0 {
+		t.Errorf("status %d:\n%s", r.Status, r.Output)
+	}
+}
+
+// TestInstallDestdir holds what a package is made of to name the place where it will lie, not the one where it is made.
+func TestInstallDestdir(t *testing.T) {
+	dest := t.TempDir()
+	installed(t, dest, "/usr")
+	for name, want := range map[string]string{
+		"share/guestcore/dump-guest-memory.gdb": "jit-reader-load /usr/lib/guestcore/libguestcore.so",
+		"share/man/man1/guestcore.1":            "/usr/share/guestcore/dump-guest-memory.gdb",
+	} {
+		text, err := os.ReadFile(filepath.Join(dest, "usr", name))
+		must(t, err)
+		if !strings.Contains(string(text), want) || strings.Contains(string(text), dest) || strings.Contains(string(text), "@") {
+			t.Errorf("%s: does not name %s, or not only that:\n%s", name, want, text)
+		}
+	}
+}
+
+// TestManPage holds the man page to have every flag of every command, and to be one that man can show.
+func TestManPage(t *testing.T) {
+	prefix := filepath.Join(t.TempDir(), "usr")
+	installed(t, "", prefix)
+	path := filepath.Join(prefix, "share/man/man1/guestcore.1")
+	text, err := os.ReadFile(path)
+	must(t, err)
+	flag := regexp.MustCompile(`(?m)^  (-\S+)`)
+	for _, command := range []string{"serve", "dump", "info", "verify", "layout"} {
+		_, section, found := strings.Cut(string(text), ".SS "+command+"\n")
+		section, _, _ = strings.Cut(section, "\n.S")
+		flags := flag.FindAllStringSubmatch(testkit.Guestcore(t, "help", command).Output, -1)
+		if !found || len(flags) == 0 {
+			t.Errorf("%s: no section, or no flags: %d", command, len(flags))
+		}
+		for _, f := range flags {
+			if !strings.Contains(section+"\n", "\n.B "+strings.ReplaceAll(f[1], "-", `\-`)) {
+				t.Errorf("%s: %s is not in the man page", command, f[1])
+			}
+		}
+	}
+}
+
+// TestCompletion completes words in bash: what the program's help lists is what may come.
+func TestCompletion(t *testing.T) {
+	program := testkit.Program(t)
+	for _, test := range []struct {
+		words string
+		want  []string
+	}{
+		{"", []string{"serve", "dump", "info", "verify", "layout", "version", "help"}},
+		{"ver", []string{"verify", "version"}},
+		{"help la", []string{"layout"}},
+		{"dump --form", []string{"--format"}},
+		{"dump --format ", []string{"elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "kdump-zstd"}},
+		{"dump --sparse ", []string{"auto", "always", "never"}},
+		{"dump --direct o", []string{"on", "off"}},
+		{"serve --li", []string{"--listen"}},
+		{"dump /nonexistent/core /nonexistent/file ", append([]string{"auto"}, arch.GuestNames()...)},
+	} {
+		words := strings.Split(test.words, " ")
+		script := fmt.Sprintf(`. ../../scripts/share/guestcore.bash; cd "$1"; COMP_WORDS=(guestcore "${@:3}"); COMP_CWORD=%d
+			_guestcore "$2"; printf '%%s\n' "${COMPREPLY[@]}"`, len(words))
+		out, err := exec.Command("bash", append([]string{"-c", script, "bash", t.TempDir(), program}, words...)...).CombinedOutput()
+		must(t, err)
+		got := strings.Fields(string(out))
+		slices.Sort(got)
+		slices.Sort(test.want)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q: %q, want %q", test.words, got, test.want)
+		}
+	}
+	zsh, err := os.ReadFile("../../scripts/share/_guestcore")
+	must(t, err)
+	for _, name := range arch.GuestNames() {
+		if !strings.Contains(string(zsh), " "+name) {
+			t.Errorf("zsh's completion does not know %s", name)
+		}
+	}
+}
