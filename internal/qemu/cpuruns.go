@@ -4,8 +4,8 @@ package qemu
 // registers moved much: accel came between in 8.1, plugins in 9.1.
 var cpuStateRuns = [][]run{
 	{
-		{since: "5.2", members: []runMember{{"created", 1, 0}, {"stop", 1, 0}, {"stopped", 1, 0}, {"", 2, 0}, {"crash_occurred", 1, 0}}},
-		{since: "2.11", members: []runMember{{"created", 1, 0}, {"stop", 1, 0}, {"stopped", 1, 0}, {"", 1, 0}, {"crash_occurred", 1, 0}}},
+		{since: "5.2", members: cpuThread(runMember{"", 2, 0}, runMember{"crash_occurred", 1, 0})},
+		{since: "2.11", members: cpuThread(runMember{"", 1, 0}, runMember{"crash_occurred", 1, 0})},
 	},
 	{
 		{since: "10.1", members: []runMember{{"cpu_index", 4, 0}, {"", 8, 0}, {"halted", 4, 0}, {"exception_index", 4, 0}, {"vcpu_dirty", 1, 0}}},
@@ -17,6 +17,12 @@ var cpuStateRuns = [][]run{
 		{since: "4.0", members: []runMember{{"cpu_index", 4, 0}, {"", 4, 0}, {"halted", 4, 0}, {"", 4, 0}, {"exception_index", 4, 0}, {"vcpu_dirty", 1, 0}}},
 		{since: "2.11", members: []runMember{{"cpu_index", 4, 0}, {"halted", 4, 0}, {"", 4, 0}, {"exception_index", 4, 0}, {"vcpu_dirty", 1, 0}}},
 	},
+}
+
+// cpuThread is the run of what CPUState has of the vCPU's thread, with what
+// follows it.
+func cpuThread(more ...runMember) []runMember {
+	return append([]runMember{{"thread_id", 4, 0}, {"running", 1, 0}, {"", 12, 0}, {"created", 1, 0}, {"stop", 1, 0}, {"stopped", 1, 0}}, more...)
 }
 
 // x86Runs are the runs of CPUX86State (target/i386/cpu.h). long is sizeof
@@ -37,11 +43,27 @@ func x86Runs(long, regs uint64) [][]run {
 		{{since: "11.0", members: state(regs), parts: caches}, {since: "2.11", members: state(min(2*long, 16)), parts: caches}}, // APX came in 11.0
 		{{since: "2.11", members: []runMember{{"efer", 8, 0}, {"fpstt", 4, 0}, {"fpus", 2, 0}, {"fpuc", 2, 0}, {"fptags", 1, 8}}}},
 	}
-	if long == 8 { // vm_hsave is between star and lstar
-		runs = append(runs, []run{{since: "2.11", members: []runMember{{"sysenter_esp", 8, 0}, {"sysenter_eip", 8, 0}, {"star", 8, 0}, {"", 8, 0}, {"lstar", 8, 0},
-			{"cstar", 8, 0}, {"fmask", 8, 0}, {"kernelgsbase", 8, 0}}}})
+	if long == 8 {
+		runs = append(runs, []run{
+			{since: "11.0", members: x86Model(8392, 152, 400)},
+			{since: "9.1", members: x86Model(8392, 88, 400)},
+			{since: "7.1", members: x86Model(8392, 16, 400)},
+			{since: "7.0", members: x86Model(10184, 16, 400)},
+			{since: "6.2", members: x86Model(1928, 24, 400)},
+			{since: "2.12", members: x86Model(1928, 24, 368)},
+			{since: "2.11", members: x86Model(136, 24, 368)},
+		})
 	}
 	return runs
+}
+
+// x86Model is the run from the vectors to the model-specific registers, with
+// what the releases have behind the vectors (AVX-512, AMX), before tsc_aux and
+// before pat. Between star and lstar is vm_hsave.
+func x86Model(vectors, tscAux, pat uint64) []runMember {
+	return []runMember{{"xmm_regs", 64, 32}, {"", vectors, 0}, {"sysenter_cs", 4, 0}, {"", 4, 0}, {"sysenter_esp", 8, 0}, {"sysenter_eip", 8, 0},
+		{"star", 8, 0}, {"", 8, 0}, {"lstar", 8, 0}, {"cstar", 8, 0}, {"fmask", 8, 0}, {"kernelgsbase", 8, 0}, {"", tscAux, 0}, {"tsc_aux", 8, 0},
+		{"xcr0", 8, 0}, {"", pat, 0}, {"pat", 8, 0}}
 }
 
 // armRuns are the runs of CPUARMState (target/arm/cpu.h).
