@@ -251,14 +251,16 @@ func (f *cpuFacts) unproven(releases []cpuRelease) (ctype.Record, error) {
 }
 
 // vcpu is the target's own vCPU. Its members are behind env, and are known
-// where the process tells them or a release agrees in how much there is.
+// where the process tells them or a release agrees in how much there is: only
+// then the record has a size, and what it lacks is not there.
 func (f *cpuFacts) vcpu(releases []cpuRelease) ctype.Record {
-	out := ctype.Record{Size: f.whole, Members: maps.Clone(f.own)}
+	out := ctype.Record{Members: maps.Clone(f.own)}
 	out.Members["env"] = ctype.Place{Offset: f.env}
 	i := slices.IndexFunc(releases, func(r cpuRelease) bool { return r.cpu.Size != 0 && r.tail() == f.whole-f.env })
 	if i < 0 || len(f.regs) == 0 {
 		return out
 	}
+	out.Size = f.whole
 	for path, p := range releases[i].cpu.Members {
 		if _, ok := out.Members[path]; !ok && !f.absent[path] {
 			p.Offset += f.env - releases[i].cpu.Members["env"].Offset
