@@ -19,7 +19,7 @@ type cpuLabel struct {
 // are
 //
 //	CPU1=stale, KVM had newer ones
-//	CPU1-UNKNOWN=dr fpu
+//	CPU1-UNKNOWN=dr fpu or: all
 func (f *File) cpuLabels() []cpuLabel {
 	var out []cpuLabel
 	at := map[int]int{} // in out, by the processor's number

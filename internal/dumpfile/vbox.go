@@ -58,6 +58,8 @@ func vboxCPU(i int, c vboxfile.CPU, labels []cpuLabel) guest.CPU {
 	switch {
 	case c.Err != nil:
 		cpu.Trust, cpu.Reason = guest.Unknown, c.Err.Error()
+	case slices.Contains(unknown, "all") && cpu.Trust != guest.Unknown:
+		cpu.Trust, cpu.Reason = guest.Unknown, fmt.Sprintf("they were %s, and are not in the file", cpu.Label())
 	case cpu.Trust != guest.Unknown:
 		forget(c.State, unknown)
 		cpu.State = c.State

@@ -78,7 +78,7 @@ func Formats() []dump.Format {
 func (f Format) Name() string { return f.version.name }
 
 // Aliases is the number of the version.
-func (f Format) Aliases() []string { return []string{fmt.Sprintf("vbox-%#08x", f.version.number)} }
+func (f Format) Aliases() []string { return []string{fmt.Sprintf("vbox-0x%08x", f.version.number)} }
 
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
@@ -137,15 +137,16 @@ func (v version) notes(m *guest.Machine, c *dump.Content, o dump.Options) (b []b
 	var lines []string
 	for i, cpu := range cpus {
 		s, ok := states[i].(*arch.X86)
-		if !ok { // the others have theirs by number
-			s = &arch.X86{}
-		} else {
-			names := unknownOf(s)
+		names := "all"
+		if ok {
+			names = unknownOf(s)
 			unknown.add(cpu.Index, names)
 			lost.add(cpu.Index, v.lostOf(s))
-			if names != "" {
-				lines = append(lines, fmt.Sprintf("CPU%d-UNKNOWN=%s", cpu.Index, names))
-			}
+		} else {
+			s = &arch.X86{} // a place for it: processors go by number
+		}
+		if names != "" {
+			lines = append(lines, fmt.Sprintf("CPU%d-UNKNOWN=%s", cpu.Index, names))
 		}
 		b = appendNote(b, "VBCPU", ntCPU, v.cpu(s))
 	}
