@@ -1,9 +1,10 @@
 // Package dumpfile opens a dump of a guest's memory, in whatever format it is,
 // as memory that can be read by guest-physical address. The formats are read
-// by packages vmcorefile and kdumpfile, which share no code with the writers.
+// by packages vmcorefile, vboxfile and kdumpfile, which share no code with the writers.
 //
 //	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
 //	                   QEMU, its Python script or makedumpfile -E
+//	VirtualBox VMCore  of VirtualBox or guestcore
 //	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
 //	                   Zstandard, 32 and 64 bits, both byte orders
 //
@@ -47,6 +48,9 @@ type File struct {
 	Block uint64
 	// Ranges are the memory the file holds, in order, as long as can be.
 	Ranges []guest.Range
+	// Devices is what else the guest's memory bus leads to, as the file itself
+	// says.
+	Devices []guest.Range
 	// Absent is the memory that the guest had and the file leaves out, as the
 	// file itself says.
 	Absent []guest.Missing

@@ -71,7 +71,7 @@ func (f *File) holds(stored, exist, covered []kdumpfile.Range) {
 		}
 		for _, c := range covered {
 			if start, end := max(gap.Addr, c.Addr), min(gap.End, c.End); start < end {
-				f.absent(kdumpfile.Range{Addr: start, End: end}, "was left out when the file was written")
+				f.absent(kdumpfile.Range{Addr: start, End: end}, leftOut)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func (f *File) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	m := &guest.Machine{Arch: g, CPUs: f.processors(g), NotedIn: "the dump"}
+	m := &guest.Machine{Arch: g, CPUs: f.processors(g), Devices: f.Devices, NotedIn: "the dump"}
 	m.Image, m.Missing, err = f.image()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
@@ -45,7 +45,11 @@ func (f *File) Guest(archName string) (*guest.Machine, error) {
 func (f *File) processors(g arch.Guest) []guest.CPU {
 	cpus := slices.Clone(f.CPUs)
 	if cpus == nil && f.Order == g.Order {
-		cpus = notefile.CPUs(g, f.guestNotes())
+		var labels []notefile.Label
+		for _, l := range f.cpuLabels() {
+			labels = append(labels, notefile.Label{Index: l.index, Trust: l.trust, Reason: l.reason})
+		}
+		cpus = notefile.CPUs(g, f.guestNotes(), labels)
 	}
 	own, err := f.Arch("")
 	if err == nil && own.Name == g.Name {

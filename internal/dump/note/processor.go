@@ -156,13 +156,13 @@ func remarksOn(cpus []guest.CPU, written []arch.State, carried bool) []string {
 	}
 	var remarks []string
 	for _, say := range order {
-		remarks = append(remarks, fmt.Sprintf("the registers of CPU %s are %s", numbers(who[say]), say))
+		remarks = append(remarks, fmt.Sprintf("the registers of CPU %s are %s", Numbers(who[say]), say))
 	}
 	return remarks
 }
 
-// numbers is ascending numbers with ranges: "0, 2-7".
-func numbers(n []int) string {
+// Numbers is ascending numbers with ranges: "0, 2-7".
+func Numbers(n []int) string {
 	var parts []string
 	for i := 0; i < len(n); {
 		end := i + 1

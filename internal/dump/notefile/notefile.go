@@ -16,8 +16,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"guestcore/internal/arch"
 	"guestcore/internal/guest"
@@ -28,7 +26,6 @@ const (
 	core  = "CORE"
 	linux = "LINUX"
 	qemu  = "QEMU"
-	label = "GUESTCORE"
 
 	prstatus = 1
 	prfpreg  = 2
@@ -71,9 +68,8 @@ var statusSizes = map[int]elf.Machine{
 
 // CPUs are the processors of the machine g that notes tell of, in the order of
 // the notes, nil if there are none. How far their registers can be relied on
-// is what guestcore's own note says; without one they are taken for what the
-// guest had.
-func CPUs(g arch.Guest, notes []guest.Note) []guest.CPU {
+// is what the labels say; without one they are taken for what the guest had.
+func CPUs(g arch.Guest, notes []guest.Note, labels []Label) []guest.CPU {
 	var cpus []guest.CPU
 	seen := 0 // notes of QEMU's, one for each processor
 	for _, n := range notes {
@@ -93,56 +89,28 @@ func CPUs(g arch.Guest, notes []guest.Note) []guest.CPU {
 			seen++
 		}
 	}
-	said := labels(notes)
-	number(cpus, said, g)
+	number(cpus, labels, g)
 	for i := range cpus {
-		read(&cpus[i], g, said)
+		read(&cpus[i], g, labels)
 	}
 	if len(cpus) == 0 { // of some the file says only that there are no registers
-		for _, s := range said {
-			cpus = append(cpus, guest.CPU{Index: s.index, Reason: s.reason})
+		for _, l := range labels {
+			cpus = append(cpus, guest.CPU{Index: l.Index, Reason: l.Reason})
 		}
 	}
 	return cpus
 }
 
-// said is a line CPU1=stale, the reason of guestcore's own note.
-type said struct {
-	index  int
-	trust  guest.Trust
-	reason string
+// Label is what guestcore's own note says of a processor.
+type Label struct {
+	Index  int
+	Trust  guest.Trust
+	Reason string
 }
 
-func labels(notes []guest.Note) []said {
-	var out []said
-	for _, n := range notes {
-		if n.Name != label {
-			continue
-		}
-		for line := range strings.Lines(string(n.Desc)) {
-			key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), "=")
-			digits, ok := strings.CutPrefix(key, "CPU")
-			index, err := strconv.ParseUint(digits, 10, 31)
-			if !ok || err != nil {
-				continue
-			}
-			word, reason, _ := strings.Cut(value, ", ")
-			s := said{index: int(index), reason: reason}
-			for _, t := range []guest.Trust{guest.Valid, guest.Stale} {
-				if word == t.String() {
-					s.trust = t
-				}
-			}
-			out = append(out, s)
-		}
-		break
-	}
-	return out
-}
-
-// number gives processors their numbers: guestcore's note says them, else the
+// number gives processors their numbers: the labels say them, else the
 // process ids do, if QEMU made them, else they are in order.
-func number(cpus []guest.CPU, said []said, g arch.Guest) {
+func number(cpus []guest.CPU, labels []Label, g arch.Guest) {
 	ascending := true
 	last := uint32(0)
 	for i := range cpus {
@@ -155,8 +123,8 @@ func number(cpus []guest.CPU, said []said, g arch.Guest) {
 	})
 	for i := range cpus {
 		switch {
-		case len(said) == len(cpus):
-			cpus[i].Index = said[i].index
+		case len(labels) == len(cpus):
+			cpus[i].Index = labels[i].Index
 		case own && ascending:
 			cpus[i].Index = int(processID(cpus[i].Notes, g)) - 1
 		default:
@@ -183,11 +151,11 @@ func processID(notes []guest.Note, g arch.Guest) uint32 {
 }
 
 // read sets the registers of a processor, and what is to be said of them.
-func read(cpu *guest.CPU, g arch.Guest, all []said) {
+func read(cpu *guest.CPU, g arch.Guest, labels []Label) {
 	cpu.Trust = guest.Valid
-	for _, s := range all {
-		if s.index == cpu.Index {
-			cpu.Trust, cpu.Reason = s.trust, s.reason
+	for _, l := range labels {
+		if l.Index == cpu.Index {
+			cpu.Trust, cpu.Reason = l.Trust, l.Reason
 		}
 	}
 	state, err := decode(g, cpu.Notes)
