@@ -66,8 +66,9 @@ type File struct {
 	// Problems are what else is wrong with the file.
 	Problems []string
 
-	notes []note
-	uname string // the machine as uname -m has it, "" if the file does not say
+	notes   []note
+	windows *guest.Windows // of a Windows crash dump
+	uname   string         // the machine as uname -m has it, "" if the file does not say
 	memory
 	close func() error
 }
@@ -89,6 +90,8 @@ var formats = []struct {
 	open  func(path string) (*File, error)
 }{
 	{elf.ELFMAG, openELF},
+	{"PAGEDU64", openWindows},
+	{"PAGEDUMP", openWindows},
 	{"KDUMP   ", openKdump},
 	{"makedumpfile\x00", openKdump},
 }

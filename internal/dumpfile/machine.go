@@ -24,7 +24,7 @@ func (f *File) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	m := &guest.Machine{Arch: g, CPUs: f.processors(g), Devices: f.Devices, NotedIn: "the dump"}
+	m := &guest.Machine{Arch: g, CPUs: f.processors(g), Devices: f.Devices, Windows: f.windows, NotedIn: "the dump"}
 	m.Image, m.Missing, err = f.image()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
@@ -185,6 +185,8 @@ func (f *File) readLabel(m *guest.Machine) {
 		switch key {
 		case "SEALED":
 			m.Sealed = value
+		case "CONTEXTS": // the header is in the note, as it was in the Windows crash dump
+			m.Windows = &guest.Windows{Header: f.note("VMCOREINFO").desc, Origin: "the dump", Kept: true}
 		case "WINDOW":
 			m.Warnings = append(m.Warnings, fmt.Sprintf("%s has only the guest memory that was asked for when it was written: %s", f.Path, value))
 		}

@@ -106,7 +106,7 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	}
 	invalid := 0
 	for _, cpu := range m.CPUs {
-		if cpu.Trust != guest.Valid {
+		if cpu.Trust != guest.Valid && !m.Windows.Kept {
 			invalid++
 		}
 	}

@@ -151,10 +151,10 @@ func (k *debuggerData) processor(i int) (_ arch.State, reason string) {
 		return nil, fmt.Sprintf("its context at %#x: %v", at, err)
 	}
 	if k.special == 0 {
-		return nil, "the dump has its context, which has no control registers"
+		return nil, "a Windows dump has its context, and that no control registers"
 	}
 	if err := k.readSpecial(s, prcb); err != nil {
-		return nil, fmt.Sprintf("the dump has its context, and no control registers: %v", err)
+		return nil, fmt.Sprintf("a Windows dump has its context, and no control registers: %v", err)
 	}
 	return s, "control registers and descriptor tables are those that Windows saved last, segments as the tables have them"
 }
