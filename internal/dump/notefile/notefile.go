@@ -184,7 +184,7 @@ func decode(g arch.Guest, notes []guest.Note) (arch.State, error) {
 	var s arch.State
 	switch g.Machine {
 	case elf.EM_X86_64, elf.EM_386:
-		s = p.x86()
+		s = p.x86(g.Machine == elf.EM_X86_64)
 	case elf.EM_AARCH64:
 		s = p.arm64()
 	case elf.EM_ARM:

@@ -277,6 +277,9 @@ func FuzzCPUs(f *testing.F) {
 				_ = fmt.Sprintf("%s %x", x.Name, x.Value)
 			}
 			c.Notes = nil
+			if s, ok := c.State.(*arch.PPC64); ok {
+				s.VRSAVE = 0 // written as QEMU has it
+			}
 			again := notefile.CPUs(g, written(t, g, []guest.CPU{c}, dump.Options{}), nil)
 			if len(again) != 1 || !cmp.Equal(again[0].State, c.State) {
 				t.Errorf("written again:\n%s", cmp.Diff(c.State, again[0].State))

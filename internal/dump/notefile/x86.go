@@ -42,8 +42,9 @@ const (
 	segmentLong = 1 << 21 // L of a code segment
 )
 
-// x86 reads QEMU's note, which says all that NT_PRSTATUS does.
-func (p *processor) x86() *arch.X86 {
+// x86 reads QEMU's note, which says all that NT_PRSTATUS does. wide is what the
+// file says of the machine.
+func (p *processor) x86(wide bool) *arch.X86 {
 	n, ok := find(p.notes, qemu, 0)
 	if !ok {
 		p.err = fmt.Errorf("the dump has what a kernel saves of a processor (NT_PRSTATUS) and not QEMU's note, and so no control registers")
@@ -69,12 +70,9 @@ func (p *processor) x86() *arch.X86 {
 	if size == qemuStateSize {
 		p.take(qemu, 0, size, qemuStateOld, &s.KernelGSBase)
 	}
-	if status, ok := find(p.notes, core, prstatus); ok {
-		s.Wide = len(status.Desc) == statusX8664
-	}
 	if q.CR[0]&cr0PG != 0 && q.CR[4]&cr4PAE != 0 && (q.CS.Flags&segmentLong != 0 || (q.RIP|q.IDT.Base|q.GDT.Base)>>32 != 0) {
 		s.EFER = arch.EFERLMA
 	}
-	s.Wide = s.Wide || s.LongMode()
+	s.Wide = wide || s.LongMode()
 	return s
 }
