@@ -14,19 +14,21 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/dump/windmp"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
+	"guestcore/internal/guest/windows"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
 
 // formats are the formats a dump can have.
-var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}})
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
 	usage:   "[flags] " + DumpUsage,
-	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
+	summary: "write the guest's memory to FILE, as an ELF vmcore, compressed, or as a Windows crash dump",
 }
 
 func init() { // the help lists the flags
@@ -165,6 +167,12 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	format, err := formats.Find(r.Format)
 	if err != nil {
 		return nil, err
+	}
+	if format == (windmp.Format{}) {
+		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext}
+		if err := windows.Identify(ctx, machine, o); err != nil {
+			return nil, err
+		}
 	}
 	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
 	r.Output.Log = m.Log
