@@ -169,10 +169,13 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return nil, err
 	}
 	if format == (windmp.Format{}) {
-		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext}
+		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext, IgnoreNote: r.IgnoreNote}
 		if err := windows.Identify(ctx, machine, o); err != nil {
 			return nil, err
 		}
+		from := "the header is made from " + machine.Windows.Origin
+		fmt.Fprintf(out, "note: %s\n", from)
+		notes = append(slices.Clone(notes), from)
 	}
 	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
 	r.Output.Log = m.Log

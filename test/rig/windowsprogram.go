@@ -188,7 +188,7 @@ func (w *windowsCode) rest(cpu int) {
 	for _, n := range []byte{0, 1, 2, 3, 6, 7} {
 		v := value(valueTable0 + int(n))
 		if n >= 6 { // nothing is to stop the guest
-			v = 0x11110400 | uint64(cpu)<<16
+			v = 0x11110400 | uint64(cpu)<<18
 		}
 		w.pointer(eax, v)
 		w.add(0x0f, 0x23, 0xc0|n<<3) // mov %rax,%dr
