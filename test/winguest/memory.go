@@ -141,6 +141,9 @@ func (m *memory) Bytes(va, n uint64) []byte {
 	return p
 }
 
+// Physical is where a virtual address is in physical memory, mapped or once mapped.
+func (m *memory) Physical(va uint64) uint64 { return m.pages[va&^(pageSize-1)] + va%pageSize }
+
 // PutPhysical stores bytes at a physical address.
 func (m *memory) PutPhysical(pa uint64, p []byte) { copy(m.bytes[pa-Base:], p) }
 
