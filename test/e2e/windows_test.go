@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,17 +82,111 @@ func crashed(g *winguest.Guest) {
 	}
 }
 
+// TestWindowsWithoutNote has the header made from guest memory. It agrees with the one that the driver left, wherever that says
+// anything, and so does all behind it with QEMU's own dump.
+func TestWindowsWithoutNote(t *testing.T) {
+	stock, debug := testkit.StockQEMU(t), testkit.DebugQEMU(t)
+	for _, test := range []struct {
+		name string
+		qemu rig.QEMU
+		kind winguest.Kind
+	}{
+		{"64", stock, windows64},
+		{"64", debug, windows64},
+		{"encoded", stock, windowsEncoded},
+		{"pae", stock, windowsPAE},
+		{"32", stock, windows32},
+	} {
+		t.Run(test.qemu.Name+"/"+test.name, func(t *testing.T) {
+			t.Parallel()
+			g := winguest.New(test.kind)
+			fixture := testkit.Boot(t, test.qemu, windowsGuest(test.name, test.kind, false, nil))
+			want := contents(t, fixture.Dump(rig.WindowsDump))
+			if test.kind.Encoded {
+				// The driver made a copy that is not encoded; ours is in the place of the kernel's.
+				binary.LittleEndian.PutUint64(want[0x80:], g.KDBG)
+				copy(want[inDump(g, g.KDBG):], g.Bytes(g.DriverKDBG, 0x380))
+			}
+			ours := contents(t, dumpFile(t, fixture, "-w", "--ignore-note"))
+			agree(t, g, ours, want)
+
+			g.Silent = true
+			silent := testkit.Boot(t, test.qemu, rig.WindowsGuest("windows-silent-"+test.name, g, true))
+			if said, err := silent.Refusal(rig.WindowsDump); err != nil || !strings.Contains(said, "invalid vmcoreinfo note size") {
+				t.Errorf("QEMU says %q, %v", said, err)
+			}
+			agree(t, g, contents(t, dumpFile(t, silent, "-w"))[:len(g.Header)], want[:len(g.Header)])
+		})
+	}
+}
+
+// agree fails the test unless two dumps are the same but for what the driver's header says nothing of.
+func agree(t *testing.T, g *winguest.Guest, ours, want []byte) {
+	t.Helper()
+	if len(ours) != len(want) {
+		t.Errorf("our file has %d bytes, the other %d", len(ours), len(want))
+	}
+	said := 0
+	for i := range min(len(ours), len(want)) {
+		if i < len(g.Header) {
+			if g.Header[i] == "PAGE"[i%4] && want[i] == g.Header[i] {
+				continue // nothing, or the signature
+			}
+			said++
+		}
+		if ours[i] != want[i] {
+			t.Fatalf("at %#x our file has %#x, the other %#x", i, ours[i:min(i+16, len(ours))], want[i:min(i+16, len(want))])
+		}
+	}
+	if said < 120 {
+		t.Errorf("the driver's header says only %d bytes", said)
+	}
+}
+
+// inDump is where a dump has what is at a virtual address.
+func inDump(g *winguest.Guest, va uint64) uint64 {
+	off, pa := uint64(len(g.Header)), g.Physical(va)
+	for _, r := range winguest.Runs {
+		if pa >= r.Base<<12 && pa < (r.Base+r.Count)<<12 {
+			return off + pa - r.Base<<12
+		}
+		off += r.Count << 12
+	}
+	panic("no run has it")
+}
+
+func contents(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestNoWindows asks for the dump of a Windows in guests that run none.
+func TestNoWindows(t *testing.T) {
+	stock := testkit.StockQEMU(t)
+	for _, test := range []struct {
+		config rig.Config
+		flags  []string
+		says   []string
+	}{
+		{rig.Bare, nil, []string{"no vCPU has", "page tables"}},
+		{rig.PC, nil, []string{"Linux"}},
+		{rig.PC, []string{"--ignore-note"}, []string{"Windows' kernel was not found", "vCPU 0: no image", "vCPU 1: no image"}},
+	} {
+		fixture, dir := testkit.Boot(t, stock, test.config), t.TempDir()
+		args := append([]string{"dump", "-w"}, test.flags...)
+		refused(t, testkit.Guestcore(t, append(args, fixture.Core, filepath.Join(dir, "dump"))...), append(test.says, "elf")...)
+		empty(t, dir)
+	}
+}
+
 // sameFile fails the test unless two files are the same, and not empty.
 func sameFile(t *testing.T, path, want string) {
 	t.Helper()
-	a, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(want)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a, b := contents(t, path), contents(t, want)
 	if len(a) != len(b) || len(b) == 0 {
 		t.Errorf("%s has %d bytes, and QEMU's file %d", path, len(a), len(b))
 	}

@@ -64,7 +64,9 @@ func (w *windowsCode) program() {
 	w.add(0x85, 0xdb, 0x0f, 0x84) // test %ebx,%ebx; je past what the second does
 	w.x86Code = binary.LittleEndian.AppendUint32(w.x86Code, uint32(len(second.x86Code)))
 	w.x86Code = append(w.x86Code, second.x86Code...)
-	w.handOver()
+	if !w.g.Silent {
+		w.handOver()
+	}
 	w.start()
 	w.rest(0)
 }

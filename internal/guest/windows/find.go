@@ -15,7 +15,7 @@ import (
 func find(ctx context.Context, m *guest.Machine, o Options) (*guest.Windows, error) {
 	kernel, v, err := findKernel(m, o.StaleRegisters)
 	if err != nil {
-		return nil, fmt.Errorf("%w: a guest that is no Windows has no Windows crash dump, use the elf format", err)
+		return nil, fmt.Errorf("%w: the guest may be no Windows", err)
 	}
 	at := fmt.Sprintf("the kernel at %#x, which vCPU %d enters", kernel.base, v.cpu.Index)
 	block, err := searchKDBG(ctx, kernel)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"guestcore/internal/arch"
@@ -145,11 +146,11 @@ func (w *walk) down(entry uint64) *image {
 		if im.isKernel() {
 			return im
 		}
-		name := im.name()
-		if name == "" {
-			name = "an image without a name"
+		name := "an image without a name"
+		if im.name() != "" {
+			name = strconv.Quote(im.name())
 		}
-		w.others = append(w.others, fmt.Sprintf("%q at %#x", name, page))
+		w.others = append(w.others, fmt.Sprintf("%s at %#x", name, page))
 		return nil
 	}
 	return nil

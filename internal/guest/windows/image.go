@@ -88,10 +88,11 @@ func (im *image) uint(rva uint64, n int) uint64 {
 	return number(im.bytes[rva : rva+uint64(n)])
 }
 
-// text is the NUL-terminated string at an RVA, "" if it is no short one.
+// text is the NUL-terminated string at an RVA, "" if it is no short one. RVA 0,
+// of the headers, is what a page that is gone says.
 func (im *image) text(rva uint64) string {
 	const longest = 128
-	if rva >= uint64(len(im.bytes)) {
+	if rva == 0 || rva >= uint64(len(im.bytes)) {
 		return ""
 	}
 	s, _, ok := bytes.Cut(im.bytes[rva:min(uint64(len(im.bytes)), rva+longest)], []byte{0})

@@ -58,13 +58,22 @@ func Identify(ctx context.Context, m *guest.Machine, o Options) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	var err error
-	if len(m.VMCoreInfo) == 0 || o.IgnoreNote {
-		m.Windows, err = find(ctx, m, o)
-	} else {
-		m.Windows, err = fromNote(m, o)
+	if len(m.VMCoreInfo) > 0 && !o.IgnoreNote {
+		w, err := fromNote(m, o)
+		m.Windows = w
+		return err
 	}
-	return err
+	w, err := find(ctx, m, o)
+	switch {
+	case err == nil:
+		m.Windows = w
+		return nil
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case o.IgnoreNote:
+		return fmt.Errorf("no crash dump header can be made from guest memory: %w; use the elf format", err)
+	}
+	return fmt.Errorf("%w; and none can be made from guest memory: %w", errNoNote, err)
 }
 
 // fromNote makes what a crash dump needs of the header that the guest's driver
