@@ -173,11 +173,14 @@ func (l *layout) fit(runs []windows.Run, room int) []windows.Run {
 		byGap[i] = i + 1
 	}
 	slices.SortStableFunc(byGap, func(a, b int) int { return cmp.Compare(gap(a), gap(b)) })
-	joined := byGap[:over]
+	joined := make([]bool, len(runs)) // to the one before
+	for _, i := range byGap[:over] {
+		joined[i] = true
+	}
 	var out []windows.Run
 	var filled uint64
 	for i, r := range runs {
-		if !slices.Contains(joined, i) {
+		if !joined[i] {
 			out = append(out, r)
 			continue
 		}
