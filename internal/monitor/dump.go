@@ -24,7 +24,7 @@ import (
 )
 
 // formats are the formats a dump can have.
-var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), vbox.Formats(), dump.Table{windmp.Format{}})
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}}, vbox.Formats())
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
@@ -170,10 +170,13 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		return nil, err
 	}
 	if format == (windmp.Format{}) {
-		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext}
+		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext, IgnoreNote: r.IgnoreNote}
 		if err := windows.Identify(ctx, machine, o); err != nil {
 			return nil, err
 		}
+		from := "the header is made from " + machine.Windows.Origin
+		fmt.Fprintf(out, "note: %s\n", from)
+		notes = append(slices.Clone(notes), from)
 	}
 	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
 	r.Output.Log = m.Log

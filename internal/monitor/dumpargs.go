@@ -21,6 +21,8 @@ type DumpRequest struct {
 	Paging bool   // show where the vCPUs have memory mapped
 	// FloatContext puts x87 and SSE registers into a Windows crash dump.
 	FloatContext bool
+	// IgnoreNote has the header of a Windows crash dump made from guest memory.
+	IgnoreNote bool
 	dump.Options
 	Output dump.FileOptions // of the file
 	To     *os.File         // where the dump goes if not to File
@@ -58,6 +60,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.Var(&a.length, "length", "the `BYTES` from --begin on to write")
 	fs.BoolVar(&a.r.Paging, "paging", false, "give memory the virtual addresses that the vCPUs' page tables have for it, as gdb needs them; elf only")
 	fs.BoolVar(&a.r.FloatContext, "float-context", false, "write the vCPUs' x87 and SSE registers too, where QEMU's own dump has zeros; win-dmp only")
+	fs.BoolVar(&a.r.IgnoreNote, "ignore-note", false, "make the header from guest memory, whatever the guest's driver left; win-dmp only")
 	fs.BoolVar(&a.hmp.zlib, "z", false, "as in QEMU's monitor: --format kdump-zlib")
 	fs.BoolVar(&a.hmp.lzo, "l", false, "as in QEMU's monitor: --format kdump-lzo")
 	fs.BoolVar(&a.hmp.snappy, "s", false, "as in QEMU's monitor: --format kdump-snappy")
@@ -150,6 +153,8 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none: leave them out or use the elf format", f.Name())
 	case r.Paging && f.Name() != formats[0].Name():
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none, with QEMU too: leave them out or use the elf format", f.Name())
+	case r.IgnoreNote && f.Name() != "win-dmp":
+		return fmt.Errorf("--ignore-note is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
 	case r.FloatContext && f.Name() != "win-dmp":
 		return fmt.Errorf("--float-context is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
 	case a.hmp.raw && r.Flattened:

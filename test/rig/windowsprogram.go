@@ -64,7 +64,9 @@ func (w *windowsCode) program() {
 	w.add(0x85, 0xdb, 0x0f, 0x84) // test %ebx,%ebx; je past what the second does
 	w.x86Code = binary.LittleEndian.AppendUint32(w.x86Code, uint32(len(second.x86Code)))
 	w.x86Code = append(w.x86Code, second.x86Code...)
-	w.handOver()
+	if !w.g.Silent {
+		w.handOver()
+	}
 	w.start()
 	w.rest(0)
 }
@@ -188,7 +190,7 @@ func (w *windowsCode) rest(cpu int) {
 	for _, n := range []byte{0, 1, 2, 3, 6, 7} {
 		v := value(valueTable0 + int(n))
 		if n >= 6 { // nothing is to stop the guest
-			v = 0x11110400 | uint64(cpu)<<16
+			v = 0x11110400 | uint64(cpu)<<18
 		}
 		w.pointer(eax, v)
 		w.add(0x0f, 0x23, 0xc0|n<<3) // mov %rax,%dr

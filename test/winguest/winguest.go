@@ -27,6 +27,8 @@ type Guest struct {
 	// Header is the crash dump's header in the driver's note: KeInitializeCrashDumpHeader fills it, and the driver puts the
 	// address of a KDBG that is not encoded into its first bugcheck parameter.
 	Header []byte
+	// Silent has the driver keep its note to itself.
+	Silent bool
 	// NoteSize is the descriptor's size in the note's header. NoteAddr is where the note is, physical.
 	NoteSize uint32
 	NoteAddr uint64

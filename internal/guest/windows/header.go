@@ -105,6 +105,9 @@ const (
 
 	runsAt64, runsAt32 = 0x98, 0x6c // {base, count} in pages, words of the guest
 
+	exceptionAt64, exceptionAt32     = 0xf00, 0x7d0 // EXCEPTION_RECORD
+	exceptionSize64, exceptionSize32 = 152, 80
+
 	commentAt64, commentAt32 = 0xfb0, 0x820
 	commentSize              = 128
 
@@ -197,6 +200,14 @@ func (h Header) bugcheck() []byte {
 		return h[fields[BugcheckCode].wide.off:][:bugcheckSize64]
 	}
 	return h[fields[BugcheckCode].narrow.off:][:bugcheckSize32]
+}
+
+// exception is the record of the exception that the crash came of.
+func (h Header) exception() []byte {
+	if h.Wide() {
+		return h[exceptionAt64:][:exceptionSize64]
+	}
+	return h[exceptionAt32:][:exceptionSize32]
 }
 
 // comment is the text for whoever opens the dump.

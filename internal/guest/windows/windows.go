@@ -3,7 +3,9 @@
 // look for them.
 //
 // The header is the one that the guest's driver left with QEMU in a VMCOREINFO
-// note, filled in as QEMU fills it in for its own dump. The registers become a
+// note, filled in as QEMU fills it in for its own dump. A guest without a
+// driver has it made from its memory: a vCPU leads to the kernel's image, that
+// to the kernel's debugger data block, and that to all else. The registers become a
 // CONTEXT in each processor's control block: they are patches of the dump, and
 // guest memory stays as it is.
 //
@@ -32,6 +34,9 @@ type Options struct {
 	// Float puts the x87 and SSE registers into the contexts, where QEMU's own
 	// dump has zeros.
 	Float bool
+	// IgnoreNote makes the header from guest memory though the guest's driver
+	// left one.
+	IgnoreNote bool
 }
 
 // liveSystemDump is the bugcheck code of a dump that is no crash's.
@@ -41,7 +46,8 @@ const liveSystemDump = 0x161
 const completeDump = 1
 
 // Identify finds what a crash dump of the machine needs, and sets m.Windows,
-// unless the machine comes out of such a dump. The error says what was not
+// unless the machine comes out of such a dump: in the note of the guest's
+// driver or, where there is none, in guest memory. The error says what was not
 // found, and what to do.
 func Identify(ctx context.Context, m *guest.Machine, o Options) error {
 	if m.Windows != nil && m.Windows.Kept {
@@ -56,17 +62,37 @@ func Identify(ctx context.Context, m *guest.Machine, o Options) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if len(m.VMCoreInfo) > 0 && !o.IgnoreNote {
+		w, err := fromNote(m, o)
+		m.Windows = w
+		return err
+	}
+	w, err := find(ctx, m, o)
+	switch {
+	case err == nil:
+		m.Windows = w
+		return nil
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case o.IgnoreNote:
+		return fmt.Errorf("no crash dump header can be made from guest memory: %w; use the elf format", err)
+	}
+	return fmt.Errorf("%w; and none can be made from guest memory: %w", errNoNote, err)
+}
+
+// fromNote makes what a crash dump needs of the header that the guest's driver
+// left.
+func fromNote(m *guest.Machine, o Options) (*guest.Windows, error) {
 	h, err := FromNote(m.VMCoreInfo)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w, err := build(m, h, o)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%w; --ignore-note makes the header from guest memory", err)
 	}
 	w.Origin = "the note of the guest's driver"
-	m.Windows = w
-	return nil
+	return w, nil
 }
 
 // build fills the header in and makes the contexts. It changes h.
