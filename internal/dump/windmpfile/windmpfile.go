@@ -14,6 +14,7 @@
 package windmpfile
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -109,12 +110,12 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	case Bitmap:
 		return f, f.readBitmap()
 	}
-	return nil, &FormatError{f.layout().kind, fmt.Sprintf("a dump of type %d%s has not all of the guest's memory by its page: only complete ones (1) and such with a bitmap (5) can be read",
-		f.Type, kinds[f.Type])}
+	return nil, &FormatError{f.layout().kind, fmt.Sprintf("a dump of type %d (%s) has not all of the guest's memory: only complete ones (1), with a bitmap (5) or without, can be read",
+		f.Type, cmp.Or(kinds[f.Type], "unknown"))}
 }
 
 // kinds are the names of types that are refused.
-var kinds = map[uint32]string{2: ", of the kernel", 3: ", a header", 4: ", a small one", 6: ", of the kernel with a bitmap", 7: ", an automatic one"}
+var kinds = map[uint32]string{2: "of the kernel", 3: "a header alone", 4: "a small one", 6: "of the kernel, with a bitmap", 7: "an automatic one"}
 
 // Close closes a file that [Open] opened.
 func (f *File) Close() error {
