@@ -6,8 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/bits"
-	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/arch"
@@ -116,11 +116,27 @@ func (im *image) scanKDBG(ctx context.Context) (addr.GPA, error) {
 	return 0, errNoKDBG
 }
 
+// budget is memory that can be read a number of times.
+type budget struct {
+	io.ReaderAt
+	left int
+}
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left--; b.left < 0 {
+		return 0, arch.ErrTooManyTables
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+// maxTables bounds the search for where a page is mapped: these map 512 GiB.
+const maxTables = 1 << 18
+
 // virtual is where the kernel has a physical address mapped.
 func (im *image) virtual(ctx context.Context, pa addr.GPA) (uint64, error) {
 	done := errors.New("found")
 	var va uint64
-	err := im.paging.Walk(ctx, im.image, func(p arch.Page, _ uint64) error {
+	err := im.paging.Walk(ctx, &budget{im.image, maxTables}, func(p arch.Page, _ uint64) error {
 		kernels := p.Virt>>63 == 1 || im.word == 4 && p.Virt>>31 == 1
 		if !kernels || uint64(pa) < p.Phys || uint64(pa)-p.Phys >= p.Size {
 			return nil
@@ -134,7 +150,10 @@ func (im *image) virtual(ctx context.Context, pa addr.GPA) (uint64, error) {
 	case context.Cause(ctx) != nil:
 		return 0, context.Cause(ctx)
 	}
-	return 0, fmt.Errorf("its debugger data block (KDBG) is at the physical address %#x, which the kernel has mapped nowhere", uint64(pa))
+	if err == nil {
+		err = errors.New("the kernel has it mapped nowhere")
+	}
+	return 0, fmt.Errorf("its debugger data block (KDBG) is at the physical address %#x, and its virtual one was not found: %w", uint64(pa), err)
 }
 
 // keys are what an encoded KDBG is decoded with: KiWaitNever, KiWaitAlways and
@@ -148,16 +167,17 @@ func (k keys) decode(x uint64) uint64 {
 	return bits.ReverseBytes64(x^k.flag) ^ k.always
 }
 
-// decodeKDBG finds a KDBG that the kernel keeps encoded, as those of 64 bits do
-// since Windows 8. The keys have no place that is known. But the kernel has a
-// function that decodes, and it is a short one: near an instruction that swaps
-// the bytes of a register, one that rotates by CL, and operands relative to RIP
-// that are the keys and KDBG. Which is which tells the outcome.
+// decodeKDBG finds a KDBG that the kernel keeps encoded until it crashes, as
+// those of 64 bits do since Windows 8. The keys have no place that is known. But
+// the kernel has a function that decodes, KdCopyDataBlock: near an instruction
+// that swaps the bytes of a register, one that rotates by CL, two that load the
+// address of KDBG and of the flag, and two that read the other keys. Which is
+// which tells the outcome; the kernel has more such places, with other operands.
 func (im *image) decodeKDBG() (found, bool) {
 	if im.word != 8 {
 		return found{}, false
 	}
-	const maxSites = 64
+	const maxSites = 1 << 14
 	sites := 0
 	for at := 1; at+1 < len(im.bytes) && sites < maxSites; at++ {
 		// bswap of a register of 64 bits: REX.W, 0f, c8 to cf.
@@ -176,8 +196,9 @@ func (im *image) decodeKDBG() (found, bool) {
 	return found{}, false
 }
 
-// The function's other instructions are at most so far from its bswap, bytes.
-const codeBefore, codeBehind = 96, 32
+// The function's other instructions are at most so far from its bswap, bytes:
+// the copying of a KDBG that is not encoded may lie between.
+const codeBefore, codeBehind = 256, 64
 
 // rotates reports whether there is a rol of a register of 64 bits by CL: REX.W,
 // d3, c0 to c7.
@@ -190,33 +211,36 @@ func rotates(code []byte) bool {
 	return false
 }
 
-// operands are the RVAs that instructions may have as operands relative to
-// RIP: behind a ModR/M byte with mode 0 and register 5, with an operand of a
-// byte behind it or with none.
-func (im *image) operands(from, to int) []uint64 {
-	const most = 24
-	var all []uint64
-	for i := from; i+5 <= to && len(all) < most; i++ {
-		if im.bytes[i]&0xc7 != 0x05 {
+// operands are the RVAs that instructions have as operands relative to RIP,
+// apart by what is done with them: LEA takes their addresses, MOV and XOR with
+// a register of 64 bits the 8 bytes that are there.
+func (im *image) operands(from, to int) (addresses, values []uint64) {
+	const most = 16 // of either
+	for i := from; i+7 <= to; i++ {
+		if im.bytes[i]&0xfb != 0x48 || im.bytes[i+2]&0xc7 != 0x05 { // REX.W; mode 0, register 5
 			continue
 		}
-		for _, more := range []int64{0, 1} {
-			rva := int64(i) + 5 + more + int64(int32(binary.LittleEndian.Uint32(im.bytes[i+1:])))
-			if rva > 0 && rva+8 <= int64(len(im.bytes)) && !slices.Contains(all, uint64(rva)) {
-				all = append(all, uint64(rva))
-			}
+		rva := int64(i) + 7 + int64(int32(binary.LittleEndian.Uint32(im.bytes[i+3:])))
+		if rva <= 0 || rva+8 > int64(len(im.bytes)) {
+			continue
+		}
+		switch im.bytes[i+1] {
+		case 0x8d:
+			addresses = append(addresses, uint64(rva))
+		case 0x8b, 0x33:
+			values = append(values, uint64(rva))
 		}
 	}
-	return all
+	return addresses[:min(len(addresses), most)], values[:min(len(values), most)]
 }
 
 // tryKeys tries each choice of operands for KDBG and the keys.
-func (im *image) tryKeys(rvas []uint64) (found, bool) {
-	for _, block := range rvas {
+func (im *image) tryKeys(addresses, values []uint64) (found, bool) {
+	for _, block := range addresses {
 		tag := im.uint(block+kdbgOwnerTag, 8)
-		for _, never := range rvas {
-			for _, always := range rvas {
-				for _, flag := range rvas {
+		for _, flag := range addresses {
+			for _, never := range values {
+				for _, always := range values {
 					k := keys{im.uint(never, 8), im.uint(always, 8), im.base + flag}
 					plain := k.decode(tag)
 					if uint32(plain) != binary.LittleEndian.Uint32([]byte(ownerTag)) {
