@@ -24,7 +24,7 @@ import (
 )
 
 // formats are the formats a dump can have.
-var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), vbox.Formats(), dump.Table{windmp.Format{}})
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}}, vbox.Formats())
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",

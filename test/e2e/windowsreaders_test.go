@@ -33,6 +33,19 @@ func TestWindowsFile(t *testing.T) {
 	}
 }
 
+// TestWindowsELF dumps such a guest as ELF: the driver's header is in the VMCOREINFO note, as in QEMU's own dump.
+func TestWindowsELF(t *testing.T) {
+	for name, kind := range map[string]winguest.Kind{"64": windows64, "pae": windowsPAE} {
+		fixture := testkit.Boot(t, testkit.StockQEMU(t), windowsGuest(name, kind, false, nil))
+		ours, own := dump(t, fixture), testkit.Open(t, fixture.QMPDump)
+		testkit.Equal(t, ours, own)
+		sameNotes(t, ours, own)
+		if note := ours.Note("VMCOREINFO"); note == nil || !bytes.HasPrefix(note.Desc, []byte("PAGE")) {
+			t.Errorf("%s: the note is not the driver's header", name)
+		}
+	}
+}
+
 // windowsPages are the addresses of the pages that a dump of the guest has, in the file's order.
 func windowsPages() []uint64 {
 	var pages []uint64

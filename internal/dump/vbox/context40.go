@@ -32,11 +32,11 @@ func context40(s *arch.X86) []byte {
 	r, seg := &s.Regs, &s.Segs
 	sysenter, syscall := value(s.Sysenter), value(s.Syscall)
 	var b bytes.Buffer
-	area := make([]byte, 512)
+	var area [512]byte
 	if s.FPU != nil {
-		fxsave(area, s.FPU)
+		area = s.FPU.FXSave()
 	}
-	b.Write(area)
+	b.Write(area[:])
 	put(&b, [...]uint64{r[rdi], r[rsi], r[rbp], r[rax], r[rbx], r[rdx], r[rcx], r[rsp]})
 	put(&b, uint32(0)) // lss_esp, of use to VirtualBox only
 	for _, n := range []int{ss, gs, fs, es, ds, cs} {

@@ -36,7 +36,8 @@ func xsave(s *arch.X86) (area [areaSize]byte, size int) {
 	if f == nil {
 		return area, 0
 	}
-	fxsave(area[:], f)
+	legacy := f.FXSave()
+	copy(area[:], legacy[:])
 	components, size := uint64(compX87|compSSE), atAVX
 	if has(s, compAVX, 16, 32) {
 		components, size = components|compAVX, atAVX+16*16
@@ -79,19 +80,4 @@ func used(vectors [][64]byte, start, end int) bool {
 		}
 	}
 	return false
-}
-
-// fxsave fills the first 512 bytes, as FXSAVE does (Intel SDM vol. 1, 10.5.1).
-// What the last instruction was, and its operand, are not known and 0.
-func fxsave(area []byte, f *arch.X86FPU) {
-	binary.LittleEndian.PutUint16(area, f.Control)
-	binary.LittleEndian.PutUint16(area[2:], f.Status)
-	area[4] = f.Tags
-	binary.LittleEndian.PutUint32(area[24:], f.MXCSR)
-	for i, st := range f.ST {
-		copy(area[32+16*i:], st[:])
-	}
-	for i, v := range low(f) {
-		copy(area[160+16*i:], v[:16])
-	}
 }

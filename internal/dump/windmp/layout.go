@@ -87,7 +87,7 @@ func (l *layout) check(runs []windows.Run, im *guest.Image) error {
 		return fmt.Errorf("the header's runs have %s where the guest has no memory, the first at %#x: the header is not this guest's, or was overwritten; use the elf format",
 			dump.Bytes(int64(nowhere)), uint64(first))
 	case nowhere > 0:
-		l.remarks = append(l.remarks, fmt.Sprintf("the guest has no memory behind %s of what Windows takes for its own, the first at %#x: the file has zeros there",
+		l.remarks = append(l.remarks, fmt.Sprintf("%s of what Windows takes for its memory, the first at %#x, is none that a dump can have: the file has zeros there",
 			dump.Bytes(int64(nowhere)), uint64(first)))
 	}
 	return nil
@@ -173,11 +173,14 @@ func (l *layout) fit(runs []windows.Run, room int) []windows.Run {
 		byGap[i] = i + 1
 	}
 	slices.SortStableFunc(byGap, func(a, b int) int { return cmp.Compare(gap(a), gap(b)) })
-	joined := byGap[:over]
+	joined := make([]bool, len(runs)) // to the one before
+	for _, i := range byGap[:over] {
+		joined[i] = true
+	}
 	var out []windows.Run
 	var filled uint64
 	for i, r := range runs {
-		if !slices.Contains(joined, i) {
+		if !joined[i] {
 			out = append(out, r)
 			continue
 		}

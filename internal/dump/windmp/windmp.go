@@ -104,18 +104,20 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	if absent > 0 {
 		lacks = append(lacks, dump.Bytes(int64(absent))+" of memory absent")
 	}
-	invalid := 0
+	without, stale := 0, 0
 	for _, cpu := range m.CPUs {
-		if cpu.Trust != guest.Valid {
-			invalid++
+		switch {
+		case !cpu.Usable(o.StaleRegisters):
+			without++
+		case cpu.Trust == guest.Stale:
+			stale++
 		}
 	}
-	if invalid > 0 {
-		what := "unknown or stale, left as Windows had them"
-		if o.StaleRegisters {
-			what = "unknown or stale"
-		}
-		lacks = append(lacks, fmt.Sprintf("registers of %d CPUs %s", invalid, what))
+	if without > 0 {
+		lacks = append(lacks, fmt.Sprintf("no registers of %d of %d CPUs", without, len(m.CPUs)))
+	}
+	if stale > 0 {
+		lacks = append(lacks, fmt.Sprintf("stale registers of %d of %d CPUs", stale, len(m.CPUs)))
 	}
 	if lacks == nil {
 		return ""

@@ -158,7 +158,7 @@ func TestRunWithoutMemory(t *testing.T) {
 	if got := stream(t, job); !bytes.Equal(got, expected) {
 		t.Error("a pipe has no zeros where no memory is")
 	}
-	if said := strings.Join(job.Plan().Remarks, "\n"); !strings.Contains(said, "the guest has no memory behind 44.0 KiB of what Windows takes for its own, the first at 0xa0000") {
+	if said := strings.Join(job.Plan().Remarks, "\n"); !strings.Contains(said, "44.0 KiB of what Windows takes for its memory, the first at 0xa0000, is none that a dump can have: the file has zeros there") {
 		t.Errorf("remarks %q", job.Plan().Remarks)
 	}
 }
@@ -172,17 +172,18 @@ func TestPartial(t *testing.T) {
 				{Addr: 0x100000, Size: 0x7a800}, {Addr: 0x17a800, Size: 0x800, Kind: dumptest.Lost}, {Addr: 0x17b000, Size: 0x5000},
 			}
 			m := machine(t, wide, runs, lacking...)
-			m.CPUs = []guest.CPU{{Index: 0}}
+			x86 := &arch.X86{}
+			m.CPUs = []guest.CPU{{Index: 0}, {Index: 1, State: x86, Trust: guest.Stale}, {Index: 2, State: x86, Trust: guest.Valid}}
 			var missing *dump.MissingError
 			if _, err := (Format{}).Plan(m, dump.Options{}); !errors.As(err, &missing) {
 				t.Fatalf("%v", err)
 			}
-			job := plan(t, m, dump.Options{Partial: true, Creator: "guestcore test"})
+			job := plan(t, m, dump.Options{Partial: true, StaleRegisters: true, Creator: "guestcore test"})
 			got := write(t, job)
 			left := []windows.Run{{Base: 1, Pages: 3}, {Base: 6, Pages: 0x99}, {Base: 0xe0, Pages: 0x10}, {Base: 0x100, Pages: 0x7a}, {Base: 0x17b, Pages: 1}}
 			header := windows.NewHeader(wide)
 			header.SetRuns(left)
-			header.SetComment("guestcore test: 10.0 KiB of memory absent; registers of 1 CPUs unknown or stale, left as Windows had them")
+			header.SetComment("guestcore test: 10.0 KiB of memory absent; no registers of 1 of 3 CPUs; stale registers of 1 of 3 CPUs")
 			if !bytes.Equal(got, want(header, left, lacking, m.Windows.Patches)) {
 				t.Errorf("the file is not the header and what is left of the runs: comment %q", got[map[bool]int{true: 0xfb0, false: 0x820}[wide]:][:128])
 			}
@@ -285,4 +286,26 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever the header says, there is a plan or an error, and the file is not
+// much larger than memory.
+func FuzzPlan(f *testing.F) {
+	for _, wide := range []bool{true, false} {
+		h := windows.NewHeader(wide)
+		h.SetRuns(runs)
+		f.Add([]byte(h))
+	}
+	m := machine(f, true, runs, pc...)
+	f.Fuzz(func(t *testing.T, header []byte) {
+		m.Windows.Header = header
+		job, err := Format{}.Plan(m, dump.Options{})
+		if err != nil {
+			return
+		}
+		p := job.Plan()
+		if most := int64(len(header)) + 2*int64(m.Image.Size()); p.Size > most || p.Memory > int64(m.Image.Size()) {
+			t.Errorf("a file of %d bytes with %d of memory", p.Size, p.Memory)
+		}
+	})
 }

@@ -41,19 +41,21 @@ func (k kdbg) pointer(field uint64) (uint64, error) { return k.space.pointer(k.a
 // findKDBG finds the table: where the kernel has it or, if that cannot be
 // read or is encoded, where the guest's driver left a decoded copy, which is
 // what BugcheckParameter1 says then (the same in QEMU, which does not look
-// there if the kernel's cannot be read).
+// there if the kernel's cannot be read). The error is of the likeliest space.
 func findKDBG(h Header, in []space) (kdbg, error) {
 	var tried []string
 	for _, f := range []Field{KdDebuggerDataBlock, BugcheckParameter1} {
-		for _, s := range in {
+		for i, s := range in {
 			k := kdbg{s, h.Uint(f)}
-			switch tag, err := k.tag(); {
-			case err != nil:
-				tried = append(tried, fmt.Sprintf("at %v, %#x: %v", f, k.addr, err))
-			case tag != ownerTag:
-				tried = append(tried, fmt.Sprintf("at %v, %#x: its tag is %q, not KDBG", f, k.addr, tag))
-			default:
+			tag, err := k.tag()
+			if err == nil && tag == ownerTag {
 				return k, nil
+			}
+			if err == nil {
+				err = fmt.Errorf("its tag is %q, not %s", tag, ownerTag)
+			}
+			if i == 0 {
+				tried = append(tried, fmt.Sprintf("at %v, %#x: %v", f, k.addr, err))
 			}
 		}
 	}

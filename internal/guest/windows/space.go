@@ -17,29 +17,33 @@ type space struct {
 }
 
 // spaces are the ways in which the kernel's virtual memory may be mapped, the
-// likeliest first: as CPU 0 has it but with the tables of the header or, if
-// that one's registers are not to be relied on, as the header's kind of guest
-// maps memory.
+// likeliest first: as CPU 0 has it but with the tables of the header, then as
+// the header's kind of guest maps memory. That is for registers that are not
+// to be relied on, and for a CPU 0 that ran something else, as firmware does.
 func spaces(m *guest.Machine, h Header, stale bool) ([]space, error) {
-	of := func(p arch.X86Paging) space {
-		p.CR3 = h.Uint(DirectoryTableBase)
-		return space{image: m.Image, paging: p, word: h.word()}
-	}
+	const pg, pse, pae, la57 = 1 << 31, 1 << 4, 1 << 5, 1 << 12
+	var modes []arch.X86Paging
 	if len(m.CPUs) > 0 && m.CPUs[0].Usable(stale) {
 		s, ok := m.CPUs[0].State.(*arch.X86)
 		if !ok {
 			return nil, errors.New("the guest's processors are not x86, and Windows crash dumps are: use the elf format")
 		}
-		return []space{of(s.X86Paging())}, nil
+		modes = append(modes, s.X86Paging())
 	}
-	const pg, pse, pae, la57 = 1 << 31, 1 << 4, 1 << 5, 1 << 12
 	switch {
 	case h.Wide():
-		return []space{of(arch.X86Paging{CR0: pg, CR4: pae, LongMode: true}), of(arch.X86Paging{CR0: pg, CR4: pae | la57, LongMode: true})}, nil
+		modes = append(modes, arch.X86Paging{CR0: pg, CR4: pae, LongMode: true}, arch.X86Paging{CR0: pg, CR4: pae | la57, LongMode: true})
 	case h.Uint(PaeEnabled) == 1:
-		return []space{of(arch.X86Paging{CR0: pg, CR4: pae})}, nil
+		modes = append(modes, arch.X86Paging{CR0: pg, CR4: pae})
+	default:
+		modes = append(modes, arch.X86Paging{CR0: pg, CR4: pse}, arch.X86Paging{CR0: pg, CR4: pae})
 	}
-	return []space{of(arch.X86Paging{CR0: pg, CR4: pse}), of(arch.X86Paging{CR0: pg, CR4: pae})}, nil
+	var all []space
+	for _, p := range modes {
+		p.CR3 = h.Uint(DirectoryTableBase)
+		all = append(all, space{image: m.Image, paging: p, word: h.word()})
+	}
+	return all, nil
 }
 
 // at is an address of the guest's width.

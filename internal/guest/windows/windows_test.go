@@ -201,22 +201,46 @@ func TestEmbeddedContext(t *testing.T) {
 	}
 }
 
-// Without the registers of CPU 0 the header's own word on paging has to do.
-func TestPagingWithoutRegisters(t *testing.T) {
+// Where CPU 0's registers do not say how the kernel has memory mapped, the
+// header does.
+func TestPagingByHeader(t *testing.T) {
 	for name, kind := range kinds {
-		t.Run(name, func(t *testing.T) {
-			g := winguest.New(kind)
-			m := machine(t, g)
-			s := x86(m, 0)
-			m.CPUs[0].Trust = guest.Stale
-			s.CR, s.EFER = [5]uint64{}, 0
-			if err := Identify(t.Context(), m, Options{}); err != nil {
-				t.Fatal(err)
-			}
-			if len(m.Windows.Patches) == 0 {
-				t.Error("CPU 1 has no context")
-			}
-		})
+		for _, trust := range []guest.Trust{guest.Valid, guest.Stale} {
+			t.Run(fmt.Sprintf("%s %v", name, trust), func(t *testing.T) {
+				g := winguest.New(kind)
+				m := machine(t, g)
+				m.CPUs[0].Trust = trust
+				s := x86(m, 0)
+				s.CR, s.EFER = [5]uint64{}, 0 // as after reset
+				if err := Identify(t.Context(), m, Options{}); err != nil {
+					t.Fatal(err)
+				}
+				if len(m.Windows.Patches) == 0 {
+					t.Error("CPU 1 has no context")
+				}
+			})
+		}
+	}
+}
+
+// A 64-bit header does not say that page tables have five levels.
+func TestFiveLevels(t *testing.T) {
+	g := winguest.New(winguest.Kind{Wide: true})
+	image := g.Image()
+	at := len(image) - PageSize
+	for !bytes.Equal(image[at:at+PageSize], make([]byte, PageSize)) {
+		at -= PageSize
+	}
+	root := winguest.Base + uint64(at)
+	g.PutPhysical(root+511*8, le.AppendUint64(nil, g.CR3()|0x63))
+	g.SetPointer(root, 0x10, 0x10)
+	m := machine(t, g)
+	m.CPUs[0] = guest.CPU{}
+	if err := Identify(t.Context(), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Windows.Patches) == 0 {
+		t.Error("CPU 1 has no context")
 	}
 }
 
