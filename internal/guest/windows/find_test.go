@@ -160,6 +160,18 @@ func TestFindWithoutRegisters(t *testing.T) {
 	}
 }
 
+// What a processor enters may lie above the kernel, in no image.
+func TestFindFromAbove(t *testing.T) {
+	g := small(winguest.Kind{PAE: true})
+	m := running(t, g)
+	for i := range m.CPUs {
+		x86(m, i).Sysenter.EIP = g.Kernel + 0x20_0000
+	}
+	if err := Identify(t.Context(), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Old registers lead to the kernel too, and that is said.
 func TestFindByStale(t *testing.T) {
 	m := running(t, small(winguest.Kind{PAE: true}))

@@ -99,11 +99,13 @@ func (w *walk) down(entry uint64) *image {
 			continue
 		}
 		im, err := readImage(w.v.space, page)
-		if err != nil || !im.has(entry) {
+		switch {
+		case err != nil:
 			continue
-		}
-		if im.isKernel() {
+		case im.isKernel():
 			return im
+		case !im.has(entry):
+			continue
 		}
 		name := "an image without a name"
 		if im.name() != "" {
