@@ -87,20 +87,25 @@ func crashed(g *winguest.Guest) {
 func TestWindowsWithoutNote(t *testing.T) {
 	stock, debug := testkit.StockQEMU(t), testkit.DebugQEMU(t)
 	for _, test := range []struct {
-		name string
-		qemu rig.QEMU
-		kind winguest.Kind
+		name   string
+		qemu   rig.QEMU
+		kind   winguest.Kind
+		change func(*winguest.Guest)
 	}{
-		{"64", stock, windows64},
-		{"64", debug, windows64},
-		{"encoded", stock, windowsEncoded},
-		{"pae", stock, windowsPAE},
-		{"32", stock, windows32},
+		{"64", stock, windows64, nil},
+		{"64", debug, windows64, nil},
+		{"encoded", stock, windowsEncoded, nil},
+		{"pae", stock, windowsPAE, nil},
+		{"32", stock, windows32, nil},
+		{"crashed", stock, windows64, crashed},
 	} {
 		t.Run(test.qemu.Name+"/"+test.name, func(t *testing.T) {
 			t.Parallel()
 			g := winguest.New(test.kind)
-			fixture := testkit.Boot(t, test.qemu, windowsGuest(test.name, test.kind, false, nil))
+			if test.change != nil {
+				test.change(g)
+			}
+			fixture := testkit.Boot(t, test.qemu, windowsGuest(test.name, test.kind, false, test.change))
 			want := contents(t, fixture.Dump(rig.WindowsDump))
 			if test.kind.Encoded {
 				// The driver made a copy that is not encoded; ours is in the place of the kernel's.
