@@ -13,6 +13,7 @@ import (
 	"guestcore/internal/argv"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
+	"guestcore/internal/dump/vbox"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
@@ -21,7 +22,7 @@ import (
 )
 
 // formats are the formats a dump can have.
-var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), vbox.Formats())
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
@@ -182,7 +183,9 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if r.To != nil {
 		file = "FILE"
 	}
-	m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
+	if name := format.Name(); name == "elf" || strings.HasPrefix(name, "kdump-") { // crash and drgn read no others
+		m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
+	}
 	return m.last, nil
 }
 

@@ -53,12 +53,12 @@ func (c armCPU) hasAArch64(vm *VM) bool {
 	if _, ok := vm.isA(c.cpu.Addr, "aarch64-cpu"); ok {
 		return true
 	}
-	if !c.cpu.Has("sve_vq.map") { // before 7.1
-		return false
-	}
 	if properties, err := vm.properties(c.cpu.Addr); err == nil {
 		_, ok := properties["aarch64"]
 		return ok
+	}
+	if !c.cpu.Has("sve_vq.map") { // before 7.1
+		return false
 	}
 	features := c.env.Uint64("features")
 	if features>>1&1 != 0 {

@@ -15,7 +15,12 @@ import (
 // the form of the layout table, in which some are set.
 func armObject(t *testing.T, members string, set map[string]uint64) *cvalue.Object {
 	t.Helper()
-	tables, err := ctype.ParseTable(strings.NewReader(fmt.Sprintf(`{"x": {"S": {"size": 4096, "fields": {%s}}}}`, members)))
+	return armTable(t, fmt.Sprintf(`{"x": {"S": {"size": 4096, "fields": {%s}}}}`, members), set)
+}
+
+func armTable(t *testing.T, table string, set map[string]uint64) *cvalue.Object {
+	t.Helper()
+	tables, err := ctype.ParseTable(strings.NewReader(table))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +142,14 @@ func TestARMLengths(t *testing.T) {
 		{"since 3.1", `"sve_max_vq": [8,4]`, map[string]uint64{"sve_max_vq": 4}, 0xf},
 		{"3.1, none", `"sve_max_vq": [8,4]`, nil, 0},
 		{"before", `"mvfr0": [0,4]`, nil, 0},
+		{"no property of it", `"has_el2": [0,1]`, nil, 0},
 	} {
 		c := armCPU{cpu: armObject(t, tt.members, tt.set)}
 		if got := c.lengths(); got != tt.want || c.cpu.Err() != nil {
 			t.Errorf("%s: %#x, %v; want %#x", tt.name, got, c.cpu.Err(), tt.want)
 		}
 	}
-	c := armCPU{cpu: armObject(t, `"has_el2": [0,1]`, nil)}
+	c := armCPU{cpu: armTable(t, `{"x": {"S": {"fields": {"has_el2": [0,1]}}}}`, nil)}
 	if c.lengths(); c.cpu.Err() == nil {
 		t.Error("a layout that does not tell of SVE is taken for a processor without")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/ctype"
@@ -46,14 +47,28 @@ var armAnchors = []armRegister{{"ELR_EL1", "elr_el", 1, false}, {"SP_EL0", "sp_e
 // maxRegInfo bounds sizeof ARMCPRegInfo, bytes; it had 136 to 216.
 const maxRegInfo = 256
 
-// armSystemRegisters finds the members of CPUARMState that system registers
-// are kept in. known are those that VMState tells.
-func (vm *VM) armSystemRegisters(known map[string]ctype.Place) (map[string]ctype.Place, error) {
-	names := map[string]bool{}
-	for _, r := range slices.Concat(armRegisters, armAnchors) {
-		names[r.name] = true
+// armFacts finds the members of CPUARMState that system registers are kept in,
+// and those of ARMCPU that properties stand for.
+func armFacts(vm *VM, c vcpu, f *cpuFacts) {
+	vm.armProperties(c, f)
+	if len(f.regs) == 0 {
+		return
 	}
-	infos := vm.armRegInfos(names)
+	found, err := vm.armSystemRegisters(f.regs)
+	if err != nil {
+		f.notes = append(f.notes, err.Error())
+	}
+	for path, p := range found {
+		if _, ok := f.regs[path]; !ok {
+			f.regs[path] = p
+		}
+	}
+}
+
+// armSystemRegisters finds the members that system registers are kept in. known
+// are those that VMState tells.
+func (vm *VM) armSystemRegisters(known map[string]ctype.Place) (map[string]ctype.Place, error) {
+	infos := vm.armInfos()
 	at, err := armFieldOffset(infos, known)
 	if err != nil {
 		return nil, err
@@ -79,17 +94,17 @@ func armByMember() map[string][]armRegister {
 	return out
 }
 
-// armRegInfos reads what begins with a pointer to one of the names, in words.
-func (vm *VM) armRegInfos(names map[string]bool) map[string][][]uint64 {
+// findARMInfos reads what begins with a pointer to the name of a register, in
+// words.
+func (vm *VM) findARMInfos() map[string][][]uint64 {
 	if vm.src.Exe == nil {
 		return nil
 	}
-	pointers := map[uint64]string{}
-	for name := range names {
-		for _, a := range vm.exeStrings(name) {
-			pointers[uint64(a)] = name
-		}
+	var names []string
+	for _, r := range slices.Concat(armRegisters, armAnchors) {
+		names = append(names, r.name)
 	}
+	pointers := vm.exeStrings(names)
 	out := map[string][][]uint64{}
 	for _, s := range vm.src.Exe.Segments() {
 		if s.Type != elf.PT_LOAD || s.Flags&elf.PF_W == 0 {
@@ -98,7 +113,7 @@ func (vm *VM) armRegInfos(names map[string]bool) map[string][][]uint64 {
 		data := make([]byte, s.Filesz)
 		n, _ := vm.space.Mem.ReadAt(data, int64(vm.src.Bias+addr.HVA(s.Vaddr)))
 		for i := 0; i+maxRegInfo <= n; i += 8 {
-			name, ok := pointers[vm.space.Word(data[i:])]
+			name, ok := pointers[addr.HVA(vm.space.Word(data[i:]))]
 			if !ok {
 				continue
 			}
@@ -112,39 +127,30 @@ func (vm *VM) armRegInfos(names map[string]bool) map[string][][]uint64 {
 	return out
 }
 
-// exeStrings are the addresses in the process of a string in the executable's
-// read-only data. Linkers let a string be the end of another one.
-func (vm *VM) exeStrings(s string) []addr.HVA {
-	var out []addr.HVA
+// exeStrings finds strings in the executable's read-only data, by their
+// addresses in the process. Linkers let a string be the end of another one.
+func (vm *VM) exeStrings(texts []string) map[addr.HVA]string {
+	out := map[addr.HVA]string{}
 	for _, seg := range vm.src.Exe.Segments() {
 		if seg.Type != elf.PT_LOAD || seg.Flags&(elf.PF_W|elf.PF_X) != 0 {
 			continue
 		}
-		text := vm.readOnly(seg.Vaddr, seg.Filesz)
-		needle := append([]byte(s), 0)
-		for at := 0; ; at++ {
-			i := bytes.Index(text[at:], needle)
-			if i < 0 {
-				break
+		text := make([]byte, min(seg.Filesz, maxData))
+		n, _ := vm.src.Exe.ReadVaddr(text, seg.Vaddr)
+		text = text[:n]
+		for _, s := range texts {
+			needle := append([]byte(s), 0)
+			for at := 0; ; at++ {
+				i := bytes.Index(text[at:], needle)
+				if i < 0 {
+					break
+				}
+				at += i
+				out[vm.src.Bias+addr.HVA(seg.Vaddr)+addr.HVA(at)] = s
 			}
-			at += i
-			out = append(out, vm.src.Bias+addr.HVA(seg.Vaddr)+addr.HVA(at))
 		}
 	}
 	return out
-}
-
-// readOnly is read-only data of the executable; it is read once.
-func (vm *VM) readOnly(vaddr, size uint64) []byte {
-	if vm.rodata == nil {
-		vm.rodata = map[uint64][]byte{}
-	}
-	if _, ok := vm.rodata[vaddr]; !ok {
-		p := make([]byte, min(size, maxData))
-		n, _ := vm.src.Exe.ReadVaddr(p, vaddr)
-		vm.rodata[vaddr] = p[:n]
-	}
-	return vm.rodata[vaddr]
 }
 
 // armFieldOffset finds in which word behind the name the place is.
@@ -224,21 +230,22 @@ var armPropertyMembers = map[string]struct {
 	"sve128": {"sve_vq.map", 4}, "sme128": {"sme_vq.map", 4}, // since 7.1; before, the properties stood for no member
 }
 
-// armProperties are the members of an ARMCPU that its properties tell. A
-// processor without a feature has no property of it.
-func (vm *VM) armProperties(c vcpu, size uint64) map[string]ctype.Place {
+// armProperties finds the members of an ARMCPU that its properties tell. A
+// processor without vectors of many lengths has no property of them.
+func (vm *VM) armProperties(c vcpu, f *cpuFacts) {
 	properties, err := vm.properties(c.Addr)
 	if err != nil {
 		vm.src.Log.Debug("properties of a vCPU not used", "reason", err)
-		return nil
+		return
 	}
-	out := map[string]ctype.Place{}
 	for name, m := range armPropertyMembers {
-		if p, ok := properties[name]; ok {
-			if off, ok := vm.memberOf(c.Addr, size, name, p); ok {
-				out[m.path] = ctype.Place{Offset: off, Size: m.size}
-			}
+		p, ok := properties[name]
+		if !ok {
+			f.absent[m.path] = strings.HasSuffix(m.path, ".map")
+			continue
+		}
+		if off, ok := vm.memberOf(c.Addr, f.whole, name, p); ok {
+			f.own[m.path] = ctype.Place{Offset: off, Size: m.size}
 		}
 	}
-	return out
 }

@@ -33,12 +33,24 @@ func checkS390X(env *cvalue.Object) error {
 	return c.err()
 }
 
+// Bits of the MSR: 64 bits, as servers (SF) and embedded processors (CM) have
+// them, and what all have: EE, PR, ME, RI.
+const (
+	msrSF  = 1 << 63
+	msrCM  = 1 << 31
+	msrAll = 1<<15 | 1<<14 | 1<<12 | 1<<1
+)
+
 // checkPPC64 checks CPUPPCState.
 func checkPPC64(env *cvalue.Object) error {
 	c := &claims{env: env}
 	c.that(c.value("nip")&3 == 0, "NIP %#x is not aligned", c.value("nip"))
 	for i, field := range c.env.Uints("crf") {
 		c.that(field < 16, "crf[%d] is %#x, more than 4 bits", i, field)
+	}
+	if c.known("msr_mask") {
+		mask := c.value("msr_mask")
+		c.that(mask&msrAll == msrAll && mask&(msrSF|msrCM) != 0, "msr_mask %#x lacks bits that all processors of 64 bits have", mask)
 	}
 	for _, path := range []string{"so", "ov", "ca", "ov32", "ca32"} {
 		if c.known(path) {

@@ -18,24 +18,26 @@ type cpuLayout struct {
 
 // cpuTarget is how a target's vCPUs are made.
 type cpuTarget struct {
-	suffix  string                         // of the vCPU's QOM type
-	cpu     string                         // the vCPU's structure: CPUState, then env
-	env     string                         // the structure of its registers
-	first   string                         // the member that env begins with, in all releases
-	vmstate string                         // the symbol of its VMState table
-	untold  bool                           // the built-in table has this env of another target
-	runs    [][]run                        // each in the forms it can have
-	check   func(env *cvalue.Object) error // what holds in any QEMU
+	suffix  string                            // of the vCPU's QOM type
+	cpu     string                            // the vCPU's structure: CPUState, then env
+	env     string                            // the structure of its registers
+	first   string                            // the member that env begins with, in all releases
+	vmstate string                            // the symbol of its VMState table
+	untold  bool                              // the built-in table has this env of another target
+	telling bool                              // check finds a wrong layout on its own
+	runs    [][]run                           // of its registers
+	check   func(env *cvalue.Object) error    // what holds in any QEMU
+	more    func(vm *VM, c vcpu, f *cpuFacts) // finds more than VMState tells; nil: there is no way
 }
 
 var cpuTargets = []cpuTarget{
-	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", false, x86Runs(8), checkX86},
-	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", true, x86Runs(4), checkX86},
-	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", false, armRuns, checkARM},
-	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", false, s390Runs, checkS390X},
-	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", false, ppcRuns, checkPPC64},
-	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", false, nil, checkRISCV},
-	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", true, nil, nil},
+	{"-x86_64-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", false, true, x86Runs(8, 32), checkX86, x86Facts},
+	{"-i386-cpu", "X86CPU", "CPUX86State", "regs", "vmstate_x86_cpu", true, false, x86Runs(4, 8), checkX86, x86Facts},
+	{"-arm-cpu", "ARMCPU", "CPUARMState", "regs", "vmstate_arm_cpu", false, false, armRuns, checkARM, armFacts},
+	{"-s390x-cpu", "S390CPU", "CPUS390XState", "regs", "vmstate_s390_cpu", false, false, s390Runs, checkS390X, nil},
+	{"-powerpc64-cpu", "PowerPCCPU", "CPUPPCState", "gpr", "vmstate_ppc_cpu", false, false, ppcRuns, checkPPC64, nil},
+	{"-riscv-cpu", "RISCVCPU", "CPURISCVState", "gpr", "vmstate_riscv_cpu", false, false, nil, checkRISCV, nil},
+	{"-loongarch-cpu", "LoongArchCPU", "CPULoongArchState", "gpr", "vmstate_loongarch_cpu", true, false, nil, nil, nil},
 }
 
 func cpuTargetOf(cpuType string) (cpuTarget, error) {
@@ -88,26 +90,30 @@ func (vm *VM) debugCPULayout(t cpuTarget, _ vcpu) (cpuLayout, error) {
 // foundCPULayout puts together what the process itself tells, and what the
 // built-in table has of the release that agrees with that best.
 func (vm *VM) foundCPULayout(t cpuTarget, c vcpu) (cpuLayout, error) {
-	f, err := vm.cpuFacts(t, c)
-	if err != nil {
-		return cpuLayout{}, err
-	}
 	releases, err := vm.cpuReleases(t)
 	if err != nil {
 		return cpuLayout{}, err
 	}
-	f.release = ownRelease(releases, vm.version())
-	state, err := f.state(releases)
+	return vm.composeCPULayout(t, c, releases)
+}
+
+// composeCPULayout is foundCPULayout with the releases that come into question.
+func (vm *VM) composeCPULayout(t cpuTarget, c vcpu, releases []cpuRelease) (cpuLayout, error) {
+	f, err := vm.cpuFacts(t, c)
 	if err != nil {
 		return cpuLayout{}, err
 	}
-	env, err := f.registers(releases)
+	common, err := f.commonRecord(releases, vm.envPointer(c))
+	if err != nil {
+		return cpuLayout{}, err
+	}
+	registers, err := f.registers(releases)
 	if err != nil {
 		return cpuLayout{}, err
 	}
 	vm.notes = append(vm.notes, f.notes...)
-	table := ctype.MakeTable(f.name, map[string]ctype.Record{"CPUState": state, t.env: env, t.cpu: f.vcpu(releases)})
-	return cpuLayout{layout{table, f.name, true}, t.env, f.env}, nil
+	table := ctype.MakeTable(f.name(), map[string]ctype.Record{"CPUState": common, t.env: registers, t.cpu: f.vcpu(releases)})
+	return cpuLayout{layout{table, f.name(), true}, t.env, f.env}, nil
 }
 
 // env is the registers of a vCPU, with the members as QEMU's source names

@@ -36,9 +36,12 @@ var parseCPULayoutTable = sync.OnceValues(func() (map[string]*ctype.Table, error
 type cpuRelease struct {
 	version string
 	file    string // that it is of; "": built in
+	own     bool   // stands for the version that QEMU itself is
 	// states are the CPUState of this release, and of its variants.
 	states []ctype.Record
 	env    ctype.Record // the registers; without members if they are not in the table
+	// listed is the release that the table lists env in.
+	listed string
 	cpu    ctype.Record // the vCPU, of the release itself
 }
 
@@ -63,17 +66,11 @@ func (vm *VM) cpuReleases(t cpuTarget) ([]cpuRelease, error) {
 	if own != "" {
 		slices.SortStableFunc(out, func(a, b cpuRelease) int { return later(a) - later(b) })
 	}
-	return slices.Concat(vm.src.Layout.releases(t), vm.abi().releases(t, out)), nil
-}
-
-// ownRelease is the release that stands for a version, "" if the version is
-// not known or newer than all that the table has.
-func ownRelease(releases []cpuRelease, version string) string {
-	newer := slices.ContainsFunc(releases, func(r cpuRelease) bool { return compareVersions(r.version, version) > 0 })
-	if version == "" || !newer || compareVersions(releases[0].version, version) > 0 {
-		return ""
+	if len(out) > 0 && own != "" && compareVersions(out[0].version, own) <= 0 {
+		// A release that is newer than all of the table's stands for none of them.
+		out[0].own = slices.ContainsFunc(out, func(r cpuRelease) bool { return compareVersions(r.version, own) > 0 })
 	}
-	return releases[0].version
+	return slices.Concat(vm.src.Layout.releases(t), vm.abi().releases(t, out)), nil
 }
 
 // expandReleases gives each release, oldest first, the structures it has from
@@ -98,10 +95,10 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 		cpu, hasCPU := tables[v].Record(t.cpu)
 		switch {
 		case variant != "" && hasEnv && hasCPU:
-			narrow[variant] = cpuRelease{env: env, cpu: cpu}
+			narrow[variant] = cpuRelease{env: env, cpu: cpu, listed: release}
 		case variant == "":
 			if hasEnv {
-				last.env = env
+				last.env, last.listed = env, release
 			}
 			if hasCPU {
 				last.cpu = cpu
@@ -116,7 +113,7 @@ func expandReleases(tables map[string]*ctype.Table, t cpuTarget) []cpuRelease {
 		}
 		for _, variant := range slices.Sorted(maps.Keys(narrow)) {
 			n := narrow[variant]
-			out = append(out, cpuRelease{version: release, states: last.states, env: n.env, cpu: n.cpu})
+			out = append(out, cpuRelease{version: release, states: last.states, env: n.env, cpu: n.cpu, listed: n.listed})
 		}
 		out = append(out, last)
 	}

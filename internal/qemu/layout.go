@@ -30,7 +30,17 @@ var parseLayoutTable = sync.OnceValues(func() (map[string]*ctype.Table, error) {
 type layout struct {
 	ctype.Layouts
 	Name  string
-	Table bool // built in, so that it has to be proven first
+	Table bool // of a table, so that it has to be proven first
+}
+
+// record is what the layout's table has of a structure, and of which release.
+func (l layout) record(name string) (r ctype.Record, release string, ok bool) {
+	t, ok := l.Layouts.(*ctype.Table)
+	if !ok {
+		return r, "", false
+	}
+	r, ok = t.Record(name)
+	return r, t.From, ok
 }
 
 // candidates lists the layouts to try: those the user gave, then those that are

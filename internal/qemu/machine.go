@@ -207,6 +207,9 @@ func (m *machineObject) read(f func(*cvalue.Object) (uint64, error)) (uint64, er
 // dumpGuestCore is -machine dump-guest-core.
 func (m *machineObject) dumpGuestCore() (bool, error) {
 	v, err := m.read(func(o *cvalue.Object) (uint64, error) {
+		if _, err := m.checkedRAM(o); err != nil { // the layout is wrong
+			return 0, err
+		}
 		if o.Bool("dump_guest_core") {
 			return 1, nil
 		}
@@ -216,14 +219,19 @@ func (m *machineObject) dumpGuestCore() (bool, error) {
 }
 
 // ramSize is the size of RAM the machine was started with, bytes.
-func (m *machineObject) ramSize() (uint64, error) {
-	return m.read(func(o *cvalue.Object) (uint64, error) {
-		size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
-		if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most) {
-			return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
-		}
-		return size, nil
-	})
+func (m *machineObject) ramSize() (uint64, error) { return m.read(m.checkedRAM) }
+
+// checkedRAM is MachineState.ram_size if it can be that.
+func (m *machineObject) checkedRAM(o *cvalue.Object) (uint64, error) {
+	var blocks uint64
+	for _, b := range m.vm.blocks {
+		blocks += b.MaxLength
+	}
+	size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
+	if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most || size > blocks) {
+		return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
+	}
+	return size, nil
 }
 
 // accelerator is the name of the accelerator that the machine points to:

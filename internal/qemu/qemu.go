@@ -82,7 +82,6 @@ type VM struct {
 
 	typeNames  map[addr.HVA]string
 	data       []segment
-	rodata     map[uint64][]byte   // of the executable, by link-time address
 	scanned    map[uint64][]Global // by the offset of AddressSpace.name
 	version    func() string
 	machine    func() (*machineObject, error)
@@ -92,12 +91,26 @@ type VM struct {
 	// confidential is what [VM.findConfidential] found.
 	confidential func() (confidential, error)
 	cpuLayout    func() (cpuLayout, error)
+	armInfos     func() map[string][][]uint64      // of system registers, by name
 	ccNames      func() (map[uint32]string, error) // of x86's cc_op
 	accelerator  func() string                     // its name, "" if unknown
 }
 
 // Open finds the VM in a process. It reads structures only, no guest memory.
 func Open(src Source) (*VM, error) {
+	vm := newVM(src)
+	if err := vm.findView(); err != nil {
+		return nil, err
+	}
+	vm.findDiscards()
+	if err := vm.placeBlocks(); err != nil {
+		return nil, err
+	}
+	return vm, nil
+}
+
+// newVM is a VM of which nothing is known yet.
+func newVM(src Source) *VM {
 	if src.Log == nil {
 		src.Log = slog.New(slog.DiscardHandler)
 	}
@@ -112,16 +125,10 @@ func Open(src Source) (*VM, error) {
 	vm.memory = sync.OnceValues(vm.findMemory)
 	vm.confidential = sync.OnceValues(vm.findConfidential)
 	vm.cpuLayout = sync.OnceValues(vm.findCPULayout)
+	vm.armInfos = sync.OnceValue(vm.findARMInfos)
 	vm.accelerator = sync.OnceValue(vm.findAccelerator)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
-	if err := vm.findView(); err != nil {
-		return nil, err
-	}
-	vm.findDiscards()
-	if err := vm.placeBlocks(); err != nil {
-		return nil, err
-	}
-	return vm, nil
+	return vm
 }
 
 // use sees the process's memory through a layout from now on.
@@ -140,6 +147,9 @@ func (vm *VM) use(l layout) {
 // try reads the memory of the guest whose AddressSpace is at a. It fails
 // unless all that must hold in a QEMU does.
 func (vm *VM) try(a addr.HVA) error {
+	if err := vm.layout.checkRuns(); err != nil {
+		return err
+	}
 	vm.blockAt, vm.blocks = map[addr.HVA]*RAMBlock{}, nil
 	view, err := vm.readView(a)
 	if err != nil {
