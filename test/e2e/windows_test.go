@@ -174,7 +174,7 @@ func TestNoWindows(t *testing.T) {
 	}{
 		{rig.Bare, nil, []string{"no vCPU has", "page tables"}},
 		{rig.PC, nil, []string{"Linux"}},
-		{rig.PC, []string{"--ignore-note"}, []string{"Windows' kernel was not found", "vCPU 0: no image", "vCPU 1: no image"}},
+		{rig.PC, []string{"--ignore-note"}, []string{"the kernel of Windows was not found", "vCPU 0: no image", "vCPU 1: no image"}},
 	} {
 		fixture, dir := testkit.Boot(t, stock, test.config), t.TempDir()
 		args := append([]string{"dump", "-w"}, test.flags...)
