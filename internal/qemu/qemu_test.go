@@ -205,6 +205,11 @@ func TestMemoryNotInTheCore(t *testing.T) {
 		"no machine": {extent.Omitted, func(f *fake, _ *Source) { f.put(fakeData+1024, 0) }, "not known"},
 		"cut short":  {extent.Lost, func(*fake, *Source) {}, "ends before it"},
 		"not mapped": {extent.Omitted, func(f *fake, _ *Source) { f.unmap(fakeRAM+off, size) }, "no mapping"},
+		"not mapped, in a process": {extent.Omitted, func(f *fake, src *Source) {
+			f.unmap(fakeRAM+off, size)
+			src.Live = true
+			dumpGuestCore(f, 0)
+		}, "the process has nothing mapped"},
 		"left out by gcore": {extent.Omitted, func(f *fake, _ *Source) {
 			f.unmap(fakeRAM+off, size)
 			dumpGuestCore(f, 0)
