@@ -18,11 +18,10 @@ func arm64(order binary.ByteOrder, notes Notes) *Host {
 		reg{name: "pc", bits: 64, typ: "code_ptr", value: field(ntPRStatus, 112+32*8, 8)},
 		reg{name: "cpsr", bits: 32, typ: "cpsr_flags", value: low(order, ntPRStatus, 112+33*8)},
 	)
-	fpu := feature{name: "org.gnu.gdb.aarch64.fpu", types: arm64Vectors()}
-	fpu.regs = append(ranged("v%d", 0, 32, 128, "aarch64v", ntFPRegSet, 0, 16),
-		reg{name: "fpsr", bits: 32, typ: "int", value: field(ntFPRegSet, 512, 4)},
-		reg{name: "fpcr", bits: 32, typ: "int", value: field(ntFPRegSet, 516, 4)},
-	)
+	fpu := arm64Vectors()
+	if sve, ok := sveOf(order, notes(ntARMSVE)); ok {
+		fpu = sve.feature()
+	}
 	h := &Host{
 		gdbName: "aarch64", order: order, plain: len(core.regs) + len(fpu.regs),
 		tp: field(ntARMTLS, 0, 8), features: []feature{core, fpu},
@@ -47,9 +46,21 @@ var cpsr = flags("cpsr_flags",
 	typeField{"BTYPE", "uint8", 10, 11}, bit("SSBS", 12), bit("IL", 20), bit("SS", 21), bit("PAN", 22), bit("UAO", 23),
 	bit("DIT", 24), bit("TCO", 25), bit("V", 28), bit("C", 29), bit("Z", 30), bit("N", 31))
 
-// arm64Vectors are the ways to see a vector register.
-func arm64Vectors() []regType {
-	return []regType{
+// fpsr and fpcr are the status and control registers of floating point (Arm
+// ARM, C5.2.8 and C5.2.10).
+var (
+	fpsr = flags("fpsr_flags",
+		bit("IOC", 0), bit("DZC", 1), bit("OFC", 2), bit("UFC", 3), bit("IXC", 4), bit("", 5), bit("", 6), bit("IDC", 7),
+		bit("QC", 27), bit("V", 28), bit("C", 29), bit("Z", 30), bit("N", 31))
+	fpcr = flags("fpcr_flags",
+		bit("FIZ", 0), bit("AH", 1), bit("NEP", 2), bit("", 3), bit("IOE", 8), bit("DZE", 9), bit("OFE", 10), bit("UFE", 11), bit("IXE", 12),
+		bit("EBF", 13), bit("", 14), bit("IDE", 15), typeField{"Len", "uint8", 16, 18}, bit("FZ16", 19), typeField{"Stride", "uint8", 20, 21},
+		typeField{"RMode", "uint8", 22, 23}, bit("FZ", 24), bit("DN", 25), bit("AHP", 26))
+)
+
+// arm64Vectors are the vector registers of 128 bits, and the ways to see one.
+func arm64Vectors() feature {
+	types := []regType{
 		vector("v2d", "ieee_double", 2), vector("v2u", "uint64", 2), vector("v2i", "int64", 2),
 		vector("v4f", "ieee_single", 4), vector("v4u", "uint32", 4), vector("v4i", "int32", 4),
 		vector("v8bf16", "bfloat16", 8), vector("v8f", "ieee_half", 8), vector("v8u", "uint16", 8), vector("v8i", "int16", 8),
@@ -61,5 +72,10 @@ func arm64Vectors() []regType {
 		union("vnb", "u", "v16u", "s", "v16i"),
 		union("vnq", "u", "v1u", "s", "v1i"),
 		union("aarch64v", "d", "vnd", "s", "vns", "h", "vnh", "b", "vnb", "q", "vnq"),
+		fpsr, fpcr,
 	}
+	return feature{name: "org.gnu.gdb.aarch64.fpu", types: types, regs: append(ranged("v%d", 0, 32, 128, "aarch64v", ntFPRegSet, 0, 16),
+		reg{name: "fpsr", bits: 32, typ: "fpsr_flags", value: field(ntFPRegSet, 512, 4)},
+		reg{name: "fpcr", bits: 32, typ: "fpcr_flags", value: field(ntFPRegSet, 516, 4)},
+	)}
 }

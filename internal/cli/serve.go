@@ -2,8 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
 
 	"guestcore/internal/monitor"
 	"guestcore/internal/rsp"
@@ -132,9 +135,25 @@ func (w *way) announce(e *env, s *session.Session, ln listener, asJSON bool) err
 		fmt.Fprintf(out, "guestcore: warning: %s\n", warning)
 	}
 	if !w.stdio {
-		fmt.Fprintln(out, "guestcore: serving; in gdb:")
-		fmt.Fprintln(out, "    set sysroot /") // the libraries are on this machine: gdb is not to fetch them from us
-		fmt.Fprintf(out, "    target remote %s\n", ln.Target())
+		fmt.Fprintf(out, "guestcore: serving; in %s    target remote %s\n", inGDB(s), ln.Target())
 	}
 	return nil
+}
+
+// inGDB is which gdb to use, and what to type before "target remote".
+func inGDB(s *session.Session) string {
+	host := s.Process.Host()
+	if host.Machine == thisMachine[runtime.GOARCH] {
+		return "gdb:\n    set sysroot /\n" // the libraries are on this machine: gdb is not to fetch them from us
+	}
+	if s.Exe == nil && host.Order == binary.BigEndian { // else the executable tells gdb
+		return "gdb-multiarch:\n    set endian big\n"
+	}
+	return "gdb-multiarch:\n"
+}
+
+// thisMachine is what executables say that are of the machine this program is
+// for.
+var thisMachine = map[string]elf.Machine{
+	"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "s390x": elf.EM_S390, "ppc64": elf.EM_PPC64, "ppc64le": elf.EM_PPC64, "riscv64": elf.EM_RISCV,
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,5 +150,29 @@ func TestOtherFileSystem(t *testing.T) {
 	}
 	if s.Holes != 0x18000 {
 		t.Errorf("holes %d, want %d", s.Holes, 0x18000)
+	}
+}
+
+// packed is a job whose file grows as it is written.
+type packed struct{ dump.Job }
+
+func (p packed) Plan() dump.Plan {
+	plan := p.Job.Plan()
+	plan.Packed = true
+	return plan
+}
+
+// TestNotWrittenOut leaves it to the kernel when the disk gets a file: ext4 writes some out when they are closed.
+func TestNotWrittenOut(t *testing.T) {
+	path := filepath.Join(mountImage(t, t.TempDir(), "ext4", 64<<20), "vmcore")
+	if _, err := dump.ToFile(t.Context(), packed{plan(t, machine(t, small...))}, path, dump.FileOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := exec.Command("filefrag", "-v", path).CombinedOutput()
+	if err != nil {
+		unable(t, "filefrag: %v: install e2fsprogs\n%s", err, blocks)
+	}
+	if !strings.Contains(string(blocks), "delalloc") {
+		t.Errorf("the disk has it already:\n%s", blocks)
 	}
 }

@@ -32,8 +32,12 @@ type regular struct {
 
 // newRegular makes the sink of a file that will hold so many bytes of data.
 func newRegular(f *os.File, size, data int64, o FileOptions) (*regular, error) {
-	if err := f.Truncate(size); err != nil {
-		return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
+	// Cutting an empty file to nothing would have ext4 write it out when it is
+	// closed (auto_da_alloc): it takes that for a file about to be replaced.
+	if size > 0 {
+		if err := f.Truncate(size); err != nil {
+			return nil, fmt.Errorf("making a file of %d bytes: %w", size, cause(err))
+		}
 	}
 	s := &regular{f: f, block: blockSize(f), sparse: o.Sparse, log: o.Log}
 	switch {

@@ -1,9 +1,10 @@
 // Package dumpfile opens a dump of a guest's memory, in whatever format it is,
 // as memory that can be read by guest-physical address. The formats are read
-// by packages vmcorefile and kdumpfile, which share no code with the writers.
+// by packages vmcorefile, vboxfile and kdumpfile, which share no code with the writers.
 //
 //	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
 //	                   QEMU, its Python script or makedumpfile -E
+//	VirtualBox VMCore  of VirtualBox or guestcore
 //	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
 //	                   Zstandard, 32 and 64 bits, both byte orders
 //
@@ -45,11 +46,18 @@ type File struct {
 	Block uint64
 	// Ranges are the memory the file holds, in order, as long as can be.
 	Ranges []guest.Range
+	// Devices is what else the guest's memory bus leads to, as the file itself
+	// says.
+	Devices []guest.Range
 	// Absent is the memory that the guest had and the file leaves out, as the
 	// file itself says.
 	Absent []guest.Missing
 	// Lost is the memory that the file should hold and is cut short of.
 	Lost []guest.Missing
+	// CPUs are the processors whose registers the reader of the format takes
+	// from it, nil for a format of which it takes none. What the file does not
+	// say of a register is 0 or nil.
+	CPUs []guest.CPU
 	// Problems are what else is wrong with the file.
 	Problems []string
 

@@ -39,9 +39,16 @@ func newELF(v *vmcorefile.File) (*File, error) {
 	if ofProcess(f.notes) {
 		return nil, ErrProcess
 	}
+	labelled := f.labelled()
+	vbox := f.readVBox(v)
 	im, err := v.Image()
 	if err != nil {
 		return nil, err
+	}
+	if vbox {
+		if err := omit(im.Map, labelled); err != nil {
+			return nil, err
+		}
 	}
 	f.memory = &im.Image
 	for _, e := range im.Map.Extents() {
@@ -51,7 +58,10 @@ func newELF(v *vmcorefile.File) (*File, error) {
 			x.Reason = "is behind the end of the file, which is cut short"
 			f.Lost = append(f.Lost, x)
 		case extent.Omitted:
-			x.Reason = "was left out when the file was written"
+			x.Reason = leftOut
+			if vbox {
+				x.Reason = reasonOf(x, labelled)
+			}
 			f.Absent = append(f.Absent, x)
 		default:
 			if n := len(f.Ranges); n > 0 && f.Ranges[n-1].End() == e.Addr {
@@ -61,12 +71,17 @@ func newELF(v *vmcorefile.File) (*File, error) {
 			}
 		}
 	}
-	f.Absent = append(f.Absent, f.labelled()...)
+	if !vbox { // there the map has it
+		f.Absent = append(f.Absent, labelled...)
+	}
 	if im.Twice > 0 {
 		f.Problems = append(f.Problems, fmt.Sprintf("%d bytes of guest memory are in the file twice, at different offsets", im.Twice))
 	}
 	return f, nil
 }
+
+// leftOut is why memory is absent of which a file does not say more.
+const leftOut = "was left out when the file was written"
 
 // machineName is "64-bit little-endian EM_X86_64".
 func machineName(class elf.Class, order binary.ByteOrder, machine elf.Machine) string {

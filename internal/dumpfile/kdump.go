@@ -43,7 +43,7 @@ func newKdump(k *kdumpfile.File) (*File, error) {
 		start, end := addr.GPA(r.Addr), addr.GPA(r.End)
 		left := func(to addr.GPA) {
 			if to > start {
-				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: "was left out when the file was written"})
+				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: leftOut})
 			}
 		}
 		for len(stored) > 0 && stored[0].Addr < end {

@@ -200,6 +200,8 @@ func TestCrashedProgram(t *testing.T) {
 	}
 }
 
+func sortedLines(s string) string { return strings.Join(slices.Sorted(strings.Lines(s)), "") }
+
 // TestWideRegisters compares the registers of the core as the processor left
 // it. Only gdb 13 reads them itself where it does not know the size of the
 // XSAVE area, so it is the one to ask for all.
@@ -211,9 +213,7 @@ func TestWideRegisters(t *testing.T) {
 	commands := []string{"info all-registers", "p $xmm0", "p $ymm0", "p $ymm1", "p $k1"}
 	// Each version lists them in an order of its own, and 13 leaves out two.
 	segmentBase := regexp.MustCompile(`(?m)^[fg]s_base .*\n`)
-	sorted := func(answers string) string {
-		return strings.Join(slices.Sorted(strings.Lines(segmentBase.ReplaceAllString(answers, ""))), "")
-	}
+	sorted := func(answers string) string { return sortedLines(segmentBase.ReplaceAllString(answers, "")) }
 	_, native := ask(t, testkit.PythonGDB(t), []string{"file " + program.Exe, "core-file " + program.Core}, commands)
 	for _, g := range testkit.GDBs(t) {
 		t.Run(g.Name, func(t *testing.T) {

@@ -33,6 +33,9 @@ type Machine struct {
 	// Other is memory that the guest reads and a dump leaves out, in order of
 	// address: flash, a host device's memory, nonvolatile or unplugged memory.
 	Other []Range
+	// Devices is what else the memory bus leads to, in order of address:
+	// registers of devices. There are no bytes to it.
+	Devices []Range
 	// Missing lists the ranges of Image that the source lacks, with the
 	// reason. A dump is refused while there are any, unless asked for.
 	Missing []Missing

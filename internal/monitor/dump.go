@@ -13,20 +13,23 @@ import (
 	"guestcore/internal/argv"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
+	"guestcore/internal/dump/vbox"
 	"guestcore/internal/dump/vmcore"
+	"guestcore/internal/dump/windmp"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
+	"guestcore/internal/guest/windows"
 	"guestcore/internal/progress"
 	"guestcore/internal/qemu"
 )
 
 // formats are the formats a dump can have.
-var formats = append(dump.Table{vmcore.Format{}}, kdump.Formats()...)
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}}, vbox.Formats())
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",
 	usage:   "[flags] " + DumpUsage,
-	summary: "write the guest's memory to FILE, as an ELF vmcore or compressed",
+	summary: "write the guest's memory to FILE, as an ELF vmcore, compressed, or as a Windows crash dump",
 }
 
 func init() { // the help lists the flags
@@ -166,6 +169,15 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return nil, err
 	}
+	if format == (windmp.Format{}) {
+		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext, IgnoreNote: r.IgnoreNote}
+		if err := windows.Identify(ctx, machine, o); err != nil {
+			return nil, err
+		}
+		from := "the header is made from " + machine.Windows.Origin
+		fmt.Fprintf(out, "note: %s\n", from)
+		notes = append(slices.Clone(notes), from)
+	}
 	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
 	r.Output.Log = m.Log
 	job, err := format.Plan(machine, r.Options)
@@ -182,7 +194,9 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if r.To != nil {
 		file = "FILE"
 	}
-	m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
+	if name := format.Name(); name == "elf" || strings.HasPrefix(name, "kdump-") { // crash and drgn read no others
+		m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
+	}
 	return m.last, nil
 }
 

@@ -19,6 +19,10 @@ type DumpRequest struct {
 	Arch   string // "" and "auto": QEMU's own
 	Format string // "": the first of formats
 	Paging bool   // show where the vCPUs have memory mapped
+	// FloatContext puts x87 and SSE registers into a Windows crash dump.
+	FloatContext bool
+	// IgnoreNote has the header of a Windows crash dump made from guest memory.
+	IgnoreNote bool
 	dump.Options
 	Output dump.FileOptions // of the file
 	To     *os.File         // where the dump goes if not to File
@@ -55,12 +59,14 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.Var(&a.begin, "begin", "the first guest-physical `ADDRESS` to write; with --length")
 	fs.Var(&a.length, "length", "the `BYTES` from --begin on to write")
 	fs.BoolVar(&a.r.Paging, "paging", false, "give memory the virtual addresses that the vCPUs' page tables have for it, as gdb needs them; elf only")
+	fs.BoolVar(&a.r.FloatContext, "float-context", false, "write the vCPUs' x87 and SSE registers too, where QEMU's own dump has zeros; win-dmp only")
+	fs.BoolVar(&a.r.IgnoreNote, "ignore-note", false, "make the header from guest memory, whatever the guest's driver left; win-dmp only")
 	fs.BoolVar(&a.hmp.zlib, "z", false, "as in QEMU's monitor: --format kdump-zlib")
 	fs.BoolVar(&a.hmp.lzo, "l", false, "as in QEMU's monitor: --format kdump-lzo")
 	fs.BoolVar(&a.hmp.snappy, "s", false, "as in QEMU's monitor: --format kdump-snappy")
 	fs.BoolVar(&a.hmp.raw, "R", false, "as in QEMU's monitor: not the flattened form, which only a pipe gets here anyway")
 	fs.BoolVar(&a.r.Paging, "p", false, "as in QEMU's monitor: --paging")
-	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor; refused, Windows crash dumps are not written yet")
+	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor: --format win-dmp")
 	return a
 }
 
@@ -124,13 +130,10 @@ func (a *DumpArgs) position(r *DumpRequest, words []string) error {
 
 // format settles the format: by its name or by one of QEMU's letters.
 func (a *DumpArgs) format(r *DumpRequest) error {
-	if a.hmp.windows {
-		return errors.New("-w, a Windows crash dump, is not written yet: leave it out for an ELF dump")
-	}
 	for _, letter := range []struct {
 		given        bool
 		name, format string
-	}{{a.hmp.zlib, "-z", "kdump-zlib"}, {a.hmp.lzo, "-l", "kdump-lzo"}, {a.hmp.snappy, "-s", "kdump-snappy"}} {
+	}{{a.hmp.zlib, "-z", "kdump-zlib"}, {a.hmp.lzo, "-l", "kdump-lzo"}, {a.hmp.snappy, "-s", "kdump-snappy"}, {a.hmp.windows, "-w", "win-dmp"}} {
 		if !letter.given {
 			continue
 		}
@@ -146,8 +149,14 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return err
 	}
 	switch {
-	case r.Paging && strings.HasPrefix(f.Name(), "kdump-"):
+	case r.Paging && strings.HasPrefix(f.Name(), "vbox"):
+		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none: leave them out or use the elf format", f.Name())
+	case r.Paging && f.Name() != formats[0].Name():
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none, with QEMU too: leave them out or use the elf format", f.Name())
+	case r.IgnoreNote && f.Name() != "win-dmp":
+		return fmt.Errorf("--ignore-note is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
+	case r.FloatContext && f.Name() != "win-dmp":
+		return fmt.Errorf("--float-context is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
 	case a.hmp.raw && r.Flattened:
 		return errors.New("-R and --flattened exclude each other: leave one out")
 	case a.hmp.raw && !strings.HasPrefix(f.Name(), "kdump-"):

@@ -52,7 +52,7 @@ func (vm *VM) Guest(archName string) (*guest.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &guest.Machine{Arch: g, Image: memory.image, Other: memory.other, Missing: memory.missing, Notes: memory.notes, Sealed: vm.sealed()}
+	m := &guest.Machine{Arch: g, Image: memory.image, Other: memory.other, Devices: memory.devices, Missing: memory.missing, Notes: memory.notes, Sealed: vm.sealed()}
 	if warning != "" {
 		m.Warnings = append(m.Warnings, warning)
 	}

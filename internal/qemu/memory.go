@@ -15,6 +15,7 @@ import (
 type memory struct {
 	image   *guest.Image
 	other   []guest.Range // as in guest.Machine
+	devices []guest.Range // likewise
 	missing []guest.Missing
 	notes   []string // what is no memory of the guest though it may look so
 }
@@ -32,6 +33,9 @@ func (vm *VM) findMemory() (*memory, error) {
 	var last *Region
 	for _, r := range vm.view {
 		m.other = append(m.other, r.other()...)
+		if r.Kind() == "io" {
+			m.devices = append(m.devices, guest.Range{Addr: r.Start, Size: r.Size})
+		}
 		if !r.Region.RAM || r.Region.RAMDevice {
 			continue
 		}

@@ -57,6 +57,9 @@ func TestEveryRelease(t *testing.T) {
 				if d := cmp.Diff(want, m.Image.Ranges); d != "" {
 					t.Errorf("ranges (-want +got):\n%s", d)
 				}
+				if d := cmp.Diff([]guest.Range{{Addr: 0xa0000, Size: 0x20000}}, m.Devices); d != "" {
+					t.Errorf("devices (-want +got):\n%s", d)
+				}
 				if len(m.CPUs) != fakeCPUs {
 					t.Errorf("%d processors", len(m.CPUs))
 				}

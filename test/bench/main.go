@@ -254,8 +254,8 @@ func (b *bench) report() error {
 		return err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, %s\ncore of %.1f GB, q35 with 5 GiB, in the page cache; QEMU with %s of DWARF; best of three.\n"+
-		"XFS and ext4 rows: stock QEMU, all contenders in turn, medians of %d rounds\n\n",
+	fmt.Fprintf(&text, "%s, %s\ncore of %.1f GB, q35 with 5 GiB, in the page cache; QEMU with %s of DWARF.\n"+
+		"Against the script: the best of three. Else all contenders in turn, medians: of %d rounds on XFS and ext4, of 3 in gdb.\n\n",
 		time.Now().Format(time.DateOnly), machine(), float64(info.Size())/1e9, size(b.exe), rounds)
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	broken := 0

@@ -24,6 +24,9 @@ type Config struct {
 	// Dumps are formats of QEMU's own dump to take beside the ELF one.
 	Dumps []string
 
+	// Refused are formats in which QEMU is to refuse to dump the guest. Fixture.Refusal is what it says.
+	Refused []string
+
 	// SMP is what follows -smp, "" for two vCPUs.
 	SMP string
 

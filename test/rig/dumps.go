@@ -41,13 +41,30 @@ func (g *guest) dumps(ctx context.Context, config Config) error {
 		}
 	}
 	for _, format := range config.Dumps {
-		dump := map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format}
-		if _, err := g.qmp.call("dump-guest-memory", dump); err != nil {
+		if err := g.dumpAs(format); err != nil {
+			return err
+		}
+	}
+	for _, format := range config.Refused {
+		refusal := g.dumpAs(format)
+		if refusal == nil {
+			return fmt.Errorf("QEMU did not refuse to dump the guest as %s", format)
+		}
+		if err := os.WriteFile(filepath.Join(g.dir, refusalFile(format)), []byte(refusal.Error()), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// dumpAs has QEMU dump the guest in one of its other formats.
+func (g *guest) dumpAs(format string) error {
+	_, err := g.qmp.call("dump-guest-memory", map[string]any{"paging": false, "protocol": "file:qmp." + format, "format": format})
+	return err
+}
+
+// refusalFile is the name of the file with QEMU's refusal of a format.
+func refusalFile(format string) string { return "refused." + format + ".txt" }
 
 // dump has QEMU dump the guest, with more arguments than the usual ones.
 func (g *guest) dump(ctx context.Context, file string, more map[string]any) error {

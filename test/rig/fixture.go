@@ -68,6 +68,12 @@ func Record(ctx context.Context, dir string, qemu QEMU, config Config) (*Fixture
 // Dump is QEMU's own dump in one of Config.Dumps.
 func (f *Fixture) Dump(format string) string { return filepath.Join(f.Dir, "qmp."+format) }
 
+// Refusal is what QEMU said when it refused one of Config.Refused.
+func (f *Fixture) Refusal(format string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(f.Dir, refusalFile(format)))
+	return string(text), err
+}
+
 func newFixture(dir string, qemu QEMU, config Config) *Fixture {
 	f := &Fixture{
 		QEMU: qemu, Config: config, Dir: dir,
@@ -128,6 +134,9 @@ func key(qemu QEMU, config Config) (string, error) {
 		all = fmt.Appendf(all, " %q", config.Dumps)
 	}
 	all = config.appendRest(all)
+	if len(config.Refused) > 0 {
+		all = fmt.Appendf(all, " refused %q", config.Refused)
+	}
 	if len(config.Plugged) > 0 || config.CoreFilter != "" {
 		all = fmt.Appendf(all, " %v %s", config.Plugged, config.CoreFilter) // the map in order
 	}

@@ -14,7 +14,7 @@ import (
 // The shelf is the folder of the fixtures. Beside each fixture lies a lock file: who uses it holds the lock shared, who
 // makes or deletes it holds it alone.
 
-const diskLimit = 16 << 30 // bytes on disk that fixtures may take together; they are sparse
+const diskLimit = 24 << 30 // bytes on disk that fixtures may take together; they are sparse
 
 // whole is the file that is written last into a fixture's folder.
 const whole = "whole"

@@ -57,6 +57,11 @@ func SidProgram(program string) (string, error) {
 	return cached("Debian unstable's "+program, setupTest, "bin", "sid-"+program)
 }
 
+// Radare2 is Debian unstable's radare2, which reads Windows crash dumps of 64 bits.
+func Radare2() (string, error) {
+	return cached("Debian unstable's radare2", setupTest, "bin", "radare2-sid-radare2")
+}
+
 // VMLinux is the guest's kernel with debug information, as crash wants it.
 func VMLinux() (string, error) {
 	return cached("the guest kernel's vmlinux", setupTest, "guest", "vmlinux")

@@ -143,6 +143,14 @@ func Sid(t testing.TB, program string) string {
 	return need(t, path, err)
 }
 
+// Radare2 is the path of Debian unstable's radare2, which sees the same files as a program of [Sid].
+func Radare2(t testing.TB) string {
+	t.Helper()
+	NeedsMount(t)
+	path, err := rig.Radare2()
+	return need(t, path, err)
+}
+
 // Compressor is the path of one of the programs zstd, lz4, xz, gzip and bzip2.
 func Compressor(t testing.TB, name string) string {
 	t.Helper()

@@ -14,9 +14,10 @@ type batch struct {
 	zero   bool     // all of it, known unread
 }
 
-// bundle is what becomes of a batch. It belongs to one goroutine, which makes
-// one after the other in the same buffers.
+// bundle is a batch and what becomes of it. One after the other is made in the
+// same buffers.
 type bundle struct {
+	batch
 	page  []byte   // one page after the other, as the guest has them
 	data  []byte   // what to store of them: in page if all are plain, else in buf
 	buf   []byte   // of data
@@ -30,14 +31,14 @@ type packed struct {
 	plain bool
 }
 
-// read reads the pages of a batch, of size bytes each.
-func (u *bundle) read(im *guest.Image, b batch, size int64) error {
-	n := int(b.count * size)
+// read reads the pages of the batch, of size bytes each.
+func (u *bundle) read(im *guest.Image, size int64) error {
+	n := int(u.count * size)
 	if cap(u.page) < n {
 		u.page = make([]byte, n)
 	}
 	u.page = u.page[:n]
-	return dump.ReadMemory(im, u.page, b.addr)
+	return dump.ReadMemory(im, u.page, u.addr)
 }
 
 // pack compresses the pages, of size bytes each. As long as all are plain,

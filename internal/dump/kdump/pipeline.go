@@ -1,20 +1,27 @@
 package kdump
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
 // pipeline is the way of the batches: one goroutine finds them, several read
-// and compress them, each one batch at a time, and write it when it is its
-// turn, in the order in which they were found. Who compresses a batch also
-// writes it, as it is still in that processor's cache.
+// and compress them, each one batch at a time. They are written in the order
+// in which they were found: whoever has the next one ready writes it and all
+// that are ready behind it, while the others go on.
 //
-//	feed ──► found ──► work, turn, put
-//	             ├───► work, turn, put
+//	feed ──► found ──► work ──► ready ──► put
+//	             ├───► work ──► ready
 //	             └───► …
 //
 // Both, feed and run, return when ctx is done, with its cause.
 type pipeline struct {
 	found chan numbered
-	turns []chan struct{} // batch i waits for that of i modulo their number
+	free  chan *bundle // of which nobody has need
+
+	mu    sync.Mutex
+	ready []*bundle // that of batch i at i modulo their number; nil: not ready
+	next  int       // the batch to be put next, or being put
 }
 
 // numbered is a batch and its place in the order.
@@ -23,13 +30,12 @@ type numbered struct {
 	i int
 }
 
-// newPipeline is for so many calls of run.
-func newPipeline(workers int) *pipeline {
-	l := &pipeline{make(chan numbered, workers), make([]chan struct{}, workers)}
-	for i := range l.turns {
-		l.turns[i] = make(chan struct{}, 1)
+// newPipeline is for batches of which so many are in work at a time.
+func newPipeline(bundles int) *pipeline {
+	l := &pipeline{found: make(chan numbered, bundles), free: make(chan *bundle, bundles), ready: make([]*bundle, bundles)}
+	for range bundles {
+		l.free <- &bundle{}
 	}
-	l.turns[0] <- struct{}{}
 	return l
 }
 
@@ -48,26 +54,55 @@ func (l *pipeline) feed(ctx context.Context, scan func(emit func(batch) error) e
 	})
 }
 
-// run takes one batch after the other and gives it to work, and then, when all
-// batches before it were put, to put. It returns nil when there are no more.
-func (l *pipeline) run(ctx context.Context, work, put func(batch) error) error {
-	for b := range l.found {
-		if err := work(b.batch); err != nil {
-			return err
-		}
+// run takes one batch after the other and gives it to work, and to put those
+// whose turn it is. It returns nil when there are no more.
+func (l *pipeline) run(ctx context.Context, work, put func(*bundle) error) error {
+	for {
+		// The bundle first: who has the first of all batches has one, and thus
+		// comes to an end.
+		var u *bundle
 		select {
-		case <-l.turns[b.i%len(l.turns)]:
+		case u = <-l.free:
 		case <-ctx.Done():
-		}
-		if ctx.Err() != nil { // though it be our turn
 			return context.Cause(ctx)
 		}
-		if err := put(b.batch); err != nil {
+		b, more := <-l.found
+		if !more {
+			l.free <- u
+			return nil
+		}
+		u.batch = b.batch
+		if err := work(u); err != nil {
 			return err
 		}
-		// Whoever has a batch waits for a turn of its own: nobody is as many
-		// batches ahead as there are turns.
-		l.turns[(b.i+1)%len(l.turns)] <- struct{}{}
+		if err := l.put(ctx, b.i, u, put); err != nil {
+			return err
+		}
 	}
-	return nil
+}
+
+// put has batch i ready. If it is the next, it is put, and so are those ready
+// behind it; if not, somebody else will do that.
+func (l *pipeline) put(ctx context.Context, i int, u *bundle, put func(*bundle) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ready[i%len(l.ready)] = u
+	for {
+		turn := &l.ready[l.next%len(l.ready)]
+		if u = *turn; u == nil {
+			return nil
+		}
+		*turn = nil // nobody else puts anything until next is another
+		l.mu.Unlock()
+		err := context.Cause(ctx)
+		if err == nil {
+			err = put(u)
+		}
+		l.mu.Lock()
+		if err != nil {
+			return err
+		}
+		l.next++
+		l.free <- u
+	}
 }

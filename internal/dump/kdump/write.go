@@ -15,8 +15,8 @@ const (
 	// piece is the most memory that is compressed as one, and about the most
 	// that is written at once, in bytes.
 	piece = 256 << 10
-	// maxWorkers bounds the memory: each has a batch twice, as it was read and
-	// compressed.
+	// maxWorkers bounds the memory: for each there is a batch, twice, as it was
+	// read and compressed.
 	maxWorkers = 128
 )
 
@@ -29,8 +29,8 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	if err != nil {
 		return err
 	}
-	// While some wait for the source or for their turn, others compress: as many
-	// at the same time as there are processors, and so many packers do.
+	// While some wait for the source or write, others compress: as many at the
+	// same time as there are processors, and so many packers do.
 	packers := make(chan packer, runtime.GOMAXPROCS(0))
 	for range cap(packers) {
 		packers <- j.packer()
@@ -41,12 +41,11 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	g.Go(func() error { return line.feed(ctx, j.scan) })
 	for range workers {
 		g.Go(func() error {
-			var u bundle
 			return line.run(ctx,
-				func(b batch) error { return j.fill(&u, b, packers) },
-				func(b batch) error {
-					defer p.Add(b.memory)
-					return w.put(b, &u)
+				func(u *bundle) error { return j.fill(u, packers) },
+				func(u *bundle) error {
+					defer p.Add(u.memory)
+					return w.put(u)
 				})
 		})
 	}
@@ -57,11 +56,11 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 }
 
 // fill reads and compresses a batch.
-func (j *job) fill(u *bundle, b batch, packers chan packer) error {
-	if b.zero {
+func (j *job) fill(u *bundle, packers chan packer) error {
+	if u.zero {
 		return nil
 	}
-	if err := u.read(j.image, b, j.layout.block); err != nil {
+	if err := u.read(j.image, j.layout.block); err != nil {
 		return err
 	}
 	pk := <-packers
@@ -121,9 +120,9 @@ func (w *writer) store(p []byte) error {
 }
 
 // put writes the pages of a batch and describes them.
-func (w *writer) put(b batch, u *bundle) error {
-	if b.zero {
-		return w.putZeros(b.count)
+func (w *writer) put(u *bundle) error {
+	if u.zero {
+		return w.putZeros(u.count)
 	}
 	at := w.data
 	for _, p := range u.packs {

@@ -32,22 +32,36 @@ type Notes struct {
 func Of(m *guest.Machine, c *dump.Content, o dump.Options) Notes {
 	var n Notes
 	n.Bytes, n.Remarks = processors(m, o.StaleRegisters)
+	if len(m.VMCoreInfo) == 0 {
+		n.Remarks = append(n.Remarks, "the file has no VMCOREINFO: for a Linux guest crash may need --kaslr and -m phys_base, "+
+			"and drgn and makedumpfile may refuse it")
+	}
+	n.add(m, c, o, nil)
+	return n
+}
+
+// Rest makes the notes for a format that has its own way with processors: of
+// the guest and of ours, in which more lines have their place.
+func Rest(m *guest.Machine, c *dump.Content, o dump.Options, lines []string) Notes {
+	var n Notes
+	n.add(m, c, o, lines)
+	return n
+}
+
+// add adds what comes behind the processors' notes.
+func (n *Notes) add(m *guest.Machine, c *dump.Content, o dump.Options, lines []string) {
 	whole, desc, err := guestNote(m.Arch.Order, m.VMCoreInfo)
 	switch {
 	case err != nil:
 		n.Remarks = append(n.Remarks, fmt.Sprintf("the guest's VMCOREINFO is left out: %v", err))
-	case whole == nil:
-		n.Remarks = append(n.Remarks, "the file has no VMCOREINFO: for a Linux guest crash may need --kaslr and -m phys_base, "+
-			"and drgn and makedumpfile may refuse it")
-	default:
+	case whole != nil:
 		n.VMCoreInfo, n.VMCoreInfoAt = whole[desc.start:desc.end], len(n.Bytes)+desc.start
 	}
 	if !c.Window.IsZero() {
 		n.Remarks = append(n.Remarks, fmt.Sprintf("only guest memory in %v is in the file, as asked for", c.Window))
 	}
 	n.Bytes = append(n.Bytes, whole...)
-	n.Bytes = Append(n.Bytes, m.Arch.Order, "GUESTCORE", 0, []byte(label(m, c, o)))
-	return n
+	n.Bytes = Append(n.Bytes, m.Arch.Order, "GUESTCORE", 0, []byte(label(m, c, o, lines)))
 }
 
 // label is the text of the GUESTCORE note, KEY=value lines as in VMCOREINFO.
@@ -59,7 +73,9 @@ func Of(m *guest.Machine, c *dump.Content, o dump.Options) Notes {
 //	CPU1=stale KVM had newer ones
 //	WINDOW=0x0-0x80000000 all that was asked for, only if that is not all
 //	ABSENT=0x40000000-0x40001000 the core is truncated
-func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
+//
+// What lines a format adds stands behind the processors.
+func label(m *guest.Machine, c *dump.Content, o dump.Options, lines []string) string {
 	creator := o.Creator
 	if creator == "" {
 		creator = "guestcore"
@@ -68,6 +84,9 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	fmt.Fprintf(&b, "CREATOR=%s\n", oneLine(creator))
 	for _, cpu := range m.CPUs {
 		fmt.Fprintf(&b, "CPU%d=%s\n", cpu.Index, oneLine(cpu.Label()))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(&b, "%s\n", oneLine(line))
 	}
 	if !c.Window.IsZero() {
 		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)

@@ -71,17 +71,13 @@ func encode(b []byte, order binary.ByteOrder, v any) {
 // is a remark: crash searches its stack as if there were no note, drgn shows a
 // frame at 0. Where none has any, there are no notes.
 func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
-	written := make([]arch.State, len(m.CPUs))
-	var example arch.State
-	for i, cpu := range m.CPUs {
-		if cpu.State != nil && (cpu.Trust == guest.Valid || cpu.Trust == guest.Stale && stale) {
-			written[i], example = cpu.State, cpu.State
-		}
-	}
-	remarks = append(remarksOn(m.CPUs, written), x86Remarks(m, written)...)
-	if example == nil {
+	written, remarks := States(m, stale)
+	remarks = append(remarks, x86Remarks(m, written)...)
+	i := slices.IndexFunc(written, func(s arch.State) bool { return s != nil })
+	if i < 0 {
 		return nil, remarks
 	}
+	example := written[i]
 	var own []byte
 	for i, cpu := range m.CPUs {
 		state := written[i]
@@ -97,6 +93,18 @@ func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 		}
 	}
 	return append(b, own...), remarks
+}
+
+// States are the registers to write of each processor, nil for one that has
+// none to write, and what the user should know of them.
+func States(m *guest.Machine, stale bool) (written []arch.State, remarks []string) {
+	written = make([]arch.State, len(m.CPUs))
+	for i, cpu := range m.CPUs {
+		if cpu.Usable(stale) {
+			written[i] = cpu.State
+		}
+	}
+	return written, remarksOn(m.CPUs, written)
 }
 
 // remarksOn says what the user should know of the registers: which are not
@@ -126,13 +134,13 @@ func remarksOn(cpus []guest.CPU, written []arch.State) []string {
 	}
 	var remarks []string
 	for _, say := range order {
-		remarks = append(remarks, fmt.Sprintf("the registers of CPU %s are %s", numbers(who[say]), say))
+		remarks = append(remarks, fmt.Sprintf("the registers of CPU %s are %s", Numbers(who[say]), say))
 	}
 	return remarks
 }
 
-// numbers is ascending numbers with ranges: "0, 2-7".
-func numbers(n []int) string {
+// Numbers is ascending numbers with ranges: "0, 2-7".
+func Numbers(n []int) string {
 	var parts []string
 	for i := 0; i < len(n); {
 		end := i + 1

@@ -118,7 +118,7 @@ func TestProcessors(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	if got := numbers([]int{0, 2, 3, 4, 7, 8}); got != "0, 2-4, 7-8" {
+	if got := Numbers([]int{0, 2, 3, 4, 7, 8}); got != "0, 2-4, 7-8" {
 		t.Error(got)
 	}
 }

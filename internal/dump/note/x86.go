@@ -52,7 +52,7 @@ func x86Remarks(m *guest.Machine, written []arch.State) []string {
 	if cut == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("CPU %s is in long mode, and a file of a 386 has half of its registers: X86_64 has all", numbers(cut))}
+	return []string{fmt.Sprintf("CPU %s is in long mode, and a file of a 386 has half of its registers: X86_64 has all", Numbers(cut))}
 }
 
 // prstatus64 is struct elf_prstatus of x86-64, 336 bytes: the process id at

@@ -63,9 +63,12 @@ func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 // search scans memory for whole notes, without those that say the same as one
 // before.
 func search(ctx context.Context, m *guest.Machine, p Progress) ([]*note, error) {
-	addrs, err := scan(ctx, m.Image, p)
+	addrs, unread, err := scan(ctx, m.Image, p)
 	if err != nil {
 		return nil, err
+	}
+	if unread > 0 {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%d bytes of guest memory could not be read in the search for VMCOREINFO", unread))
 	}
 	var all []*note
 	for _, a := range addrs {

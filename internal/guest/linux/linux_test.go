@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"guestcore/internal/addr"
@@ -276,19 +277,54 @@ func TestScanHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var p scanned
-	found, err := scan(t.Context(), f.Image, &p)
+	found, _, err := scan(t.Context(), f.Image, &p)
 	if err != nil || !slices.Equal(found, []addr.GPA{0x1000}) || p.total != ramSize-0x10_0000 {
 		t.Errorf("%#x of %#x, %v", found, p.total, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("enough")
 	cancel(stop)
-	if _, err := scan(ctx, f.Image, &p); !errors.Is(err, stop) {
+	if _, _, err := scan(ctx, f.Image, &p); !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 	f.file.Close()
 	if err := Identify(t.Context(), f.Machine, &p); err == nil {
 		t.Error("memory that cannot be read is no error")
+	}
+}
+
+// faulty is a file with a page that cannot be read.
+type faulty struct {
+	addr.Source
+	page int64
+}
+
+func (f faulty) ReadAt(p []byte, off int64) (int, error) {
+	if off <= f.page && f.page < off+int64(len(p)) {
+		n, _ := f.Source.ReadAt(p[:f.page-off], off)
+		return n, syscall.EIO
+	}
+	if f.page < off && off < f.page+4096 {
+		return 0, syscall.EIO
+	}
+	return f.Source.ReadAt(p, off)
+}
+
+// TestScanFault passes over a page that cannot be read, and says so.
+func TestScanFault(t *testing.T) {
+	f := newFake(t, "X86_64", 0)
+	k := x86Kernel("6.1.0-1", offset, moved)
+	f.note(0x1000, k)
+	f.store(0x2000, []byte{1})
+	f.note(0x3000, k)
+	f.Image.Files[0] = faulty{f.file, 0x2000}
+	var p scanned
+	found, unread, err := scan(t.Context(), f.Image, &p)
+	if err != nil || !slices.Equal(found, []addr.GPA{0x1000, 0x3000}) || unread != 4096 {
+		t.Errorf("%#x, %d bytes not read, %v", found, unread, err)
+	}
+	if err := Identify(t.Context(), f.Machine, &p); err != nil || !slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.HasPrefix(w, "4096 bytes ") }) {
+		t.Errorf("%v, %q", err, f.Warnings)
 	}
 }
 

@@ -29,13 +29,18 @@ const (
 	// maxFound bounds what comes of a scan. Page caches hold dump files, and
 	// those hold notes.
 	maxFound = 4096
+	// maxUnread is how much memory that cannot be read a scan passes over,
+	// bytes. More is a source that is gone.
+	maxUnread = 1 << 20
+	// unreadUnit is how much of it is passed over at once: what a fault takes.
+	unreadUnit = 4096
 )
 
 // scan looks through all guest memory for the headers of VMCOREINFO notes, at
 // any multiple of four: kernels before 4.13 kept theirs in .bss, later ones
 // have a page for it. Memory that the source lacks, and holes of it, are not
-// read. The addresses are in order.
-func scan(ctx context.Context, im *guest.Image, p Progress) ([]addr.GPA, error) {
+// read. The addresses are in order; unread is how many bytes could not be read.
+func scan(ctx context.Context, im *guest.Image, p Progress) (found []addr.GPA, unread int64, err error) {
 	var pieces []extent.Extent[addr.GPA, addr.FileOff]
 	var total uint64
 	for _, r := range im.Ranges {
@@ -69,16 +74,17 @@ func scan(ctx context.Context, im *guest.Image, p Progress) ([]addr.GPA, error) 
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	slices.SortFunc(s.found, func(a, b addr.GPA) int { return cmp.Compare(a, b) })
-	return s.found, nil
+	return s.found, s.unread.Load(), nil
 }
 
 // scanner gathers what the workers find.
 type scanner struct {
 	image    *guest.Image
 	progress Progress
+	unread   atomic.Int64 // bytes
 
 	mu    sync.Mutex
 	found []addr.GPA // of headers
@@ -95,10 +101,14 @@ func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64, buf []byte) e
 		if !s.image.Zero(a, size) {
 			// A name may go over the end of the block, or of memory.
 			read, err := s.image.ReadAt(buf, int64(a))
+			s.block(a, buf[:read], min(read, int(size)))
 			if err != nil && uint64(read) < size {
-				return err
+				lost := min(unreadUnit-(uint64(a)+uint64(read))%unreadUnit, size-uint64(read))
+				if s.unread.Add(int64(lost)) > maxUnread {
+					return err
+				}
+				size = uint64(read) + lost
 			}
-			s.block(a, buf[:read], int(size))
 		}
 		a, n = a+addr.GPA(size), n-size
 		s.progress.Add(int64(size))

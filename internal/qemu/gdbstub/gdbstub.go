@@ -86,7 +86,11 @@ func (m *Machine) Guest(archName string) (*guest.Machine, error) {
 		return nil, err
 	}
 	im := &guest.Image{Files: []addr.Source{m}, Map: &extent.Map[addr.GPA, addr.FileOff]{}}
+	var devices []guest.Range
 	for _, r := range m.ranges {
+		if r.kind == "i/o" {
+			devices = append(devices, guest.Range{Addr: r.start, Size: r.size()})
+		}
 		if !r.dumped() {
 			continue
 		}
@@ -102,7 +106,7 @@ func (m *Machine) Guest(archName string) (*guest.Machine, error) {
 	if len(im.Ranges) == 0 {
 		return nil, errors.New("QEMU's gdbstub lists no RAM")
 	}
-	return &guest.Machine{Arch: g, Image: im,
+	return &guest.Machine{Arch: g, Image: im, Devices: devices,
 		Warnings: []string{"QEMU's gdbstub was asked for memory only: no registers are in the file"}}, nil
 }
 

@@ -1,0 +1,82 @@
+package dumpfile_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"guestcore/internal/arch"
+	"guestcore/internal/dump"
+	"guestcore/internal/dump/dumptest"
+	"guestcore/internal/dump/vbox"
+	"guestcore/internal/dumpfile"
+	"guestcore/internal/guest"
+)
+
+// A dump in VirtualBox's form gives the devices, the processors with what is
+// known of their registers and how far, and what is absent, though there are
+// zeros for it.
+func TestVBox(t *testing.T) {
+	m := machine(t, arch.Guests[2], []dumptest.Part{
+		{Addr: 0, Size: 0x3000},
+		{Addr: 0x3000, Size: 0x2000, Kind: dumptest.Lost},
+		{Addr: 0x5000, Size: 0x1000},
+	})
+	m.Devices = []guest.Range{{Addr: 0x8000, Size: 0x2000}, {Addr: 0x40000000, Size: 0x1000}}
+	m.Missing = []guest.Missing{{Addr: 0x3000, Size: 0x2000, Reason: "the core is cut short"}}
+	pat := uint64(0x7040600070406)
+	full := &arch.X86{Wide: true, RIP: 1, DR: &[8]uint64{6: 1}, PAT: &pat, Sysenter: &arch.X86Sysenter{CS: 8},
+		FPU: &arch.X86FPU{Control: 0x37f, Vectors: make([][64]byte, 16)}}
+	m.CPUs = []guest.CPU{
+		{Index: 0, State: full, Trust: guest.Valid, Reason: "as TCG last stored them: later ones, too"},
+		{Index: 2, State: &arch.X86{Wide: true, RIP: 2}, Trust: guest.Stale, Reason: "KVM had newer ones"},
+		{Index: 3, Trust: guest.Unknown, Reason: "they cannot be found"},
+	}
+	w := writer{"vbox", vbox.Formats()[0], dump.Options{StaleRegisters: true}}
+	f := open(t, write(t, w, m))
+	if diff := cmp.Diff(m.CPUs, f.CPUs); diff != "" {
+		t.Errorf("processors written (-), read (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(m.Devices, f.Devices); diff != "" {
+		t.Errorf("devices written (-), read (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(m.Missing, f.Absent); diff != "" {
+		t.Errorf("absent written (-), read (+):\n%s", diff)
+	}
+	if want := []guest.Range{{Addr: 0, Size: 0x3000}, {Addr: 0x5000, Size: 0x1000}}; !cmp.Equal(want, f.Ranges) {
+		t.Errorf("ranges %+v, want %+v", f.Ranges, want)
+	}
+	if n, err := f.ReadAt(make([]byte, 0x1000), 0x2800); n != 0x800 || err == nil {
+		t.Errorf("reading what is absent: %d, %v", n, err)
+	}
+	if !strings.HasPrefix(f.Format, "VirtualBox VMCore 0x10006, ") || f.Where(0x5000) == "nowhere" {
+		t.Errorf("%s, %s", f.Format, f.Where(0x5000))
+	}
+	w.StaleRegisters = false
+	f = open(t, write(t, w, m))
+	if slices.ContainsFunc(f.CPUs[1:], func(c guest.CPU) bool { return c.State != nil }) || f.CPUs[0].State == nil ||
+		f.CPUs[1].Label() != "unknown, they were stale, KVM had newer ones, and are not in the file" {
+		t.Errorf("of stale registers that are not in the file there is %+v", f.CPUs)
+	}
+}
+
+// FuzzVBox opens files with damaged headers and notes, and reads them.
+func FuzzVBox(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := t.TempDir() + "/dump"
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := dumpfile.Open(path)
+		if err != nil {
+			return
+		}
+		defer d.Close()
+		for _, r := range d.Ranges {
+			_, _ = d.ReadAt(make([]byte, min(r.Size, 4096)), int64(r.Addr))
+		}
+	})
+}

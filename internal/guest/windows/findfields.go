@@ -1,0 +1,300 @@
+package windows
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/arch"
+)
+
+// Offsets in DBGKD_GET_VERSION64, which the kernel gives a debugger that asks
+// for its version (Windows' wdbgexts.h; contrib/elf2dmp/main.c, QEMU 7.2).
+const (
+	versionMajor   = 0x0 // u16
+	versionMinor   = 0x2 // u16
+	versionKD      = 0x5 // u8
+	versionMachine = 0x8 // u16
+	versionBase    = 0x10
+	versionModules = 0x18
+	versionSize    = 0x28
+)
+
+// version finds KdVersionBlock, which is in the kernel's image and names the
+// kernel and its list of modules. The build's number is in NtBuildLab too.
+func (f *finder) version() {
+	lab := f.buildLab()
+	build, _, _ := strings.Cut(lab, ".")
+	minor, _ := strconv.ParseUint(build, 10, 32)
+	v := f.versionBlock()
+	if v == nil {
+		f.header.Put(MajorVersion, 15)
+		f.header.Put(MinorVersion, minor)
+		f.header.Put(KdSecondaryVersion, 0)
+		if minor == 0 {
+			f.remark("the kernel's version is not known: neither KdVersionBlock nor NtBuildLab was found")
+		} else {
+			f.remark("KdVersionBlock was not found: the version is that of NtBuildLab, %s", lab)
+		}
+		return
+	}
+	f.header.Put(MajorVersion, number(v[versionMajor:][:2]))
+	f.header.Put(MinorVersion, number(v[versionMinor:][:2]))
+	f.header.Put(KdSecondaryVersion, number(v[versionKD:][:1]))
+	if had := f.header.Uint(MinorVersion); had != minor {
+		f.remark("KdVersionBlock says that this is build %d, and NtBuildLab says %q", had, lab)
+	}
+}
+
+// versionBlock is the bytes of KdVersionBlock, nil if it was not found.
+func (f *finder) versionBlock() []byte {
+	modules, err := f.kdbg.pointer(kdbgPsLoadedModuleList)
+	if err != nil {
+		return nil
+	}
+	var base [8]byte
+	for _, wide := range []uint64{f.kernel.base, uint64(int64(int32(f.kernel.base)))} { // of 32 bits with its sign or without
+		putNumber(base[:], wide)
+		all := f.kernel.bytes
+		for from := 0; ; {
+			i := bytes.Index(all[from:], base[:])
+			if i < 0 {
+				break
+			}
+			i += from
+			from = i + 1
+			at := i - versionBase
+			if at < 0 || at+versionSize > len(all) {
+				continue
+			}
+			v := all[at:][:versionSize]
+			if f.at(number(v[versionModules:][:8])) == modules && number(v[versionMachine:][:2]) == f.header.Uint(MachineImageType) {
+				return v
+			}
+		}
+		if f.word == 8 {
+			break
+		}
+	}
+	return nil
+}
+
+// buildLab is the kernel's build in words, such as 7601.17514.amd64fre.…, "" if
+// it cannot be read.
+func (f *finder) buildLab() string {
+	at, err := f.kdbg.pointer(kdbgNtBuildLab)
+	if err != nil || !f.kernel.has(at) {
+		return ""
+	}
+	return f.kernel.text(f.at(at) - f.kernel.base)
+}
+
+// Offsets in KUSER_SHARED_DATA, the page that the kernel shares with programs
+// (Windows' ntddk.h).
+const (
+	sharedUpTime     = 0x8  // InterruptTime: low, high, high again; 100 ns
+	sharedSystemTime = 0x14 // likewise, since 1601
+	sharedProduct    = 0x264
+	sharedSuite      = 0x2d0
+	sharedProcessors = 0x3c0 // ActiveProcessorCount, since Windows 7
+
+	shared64, shared32 = 0xfffff780_00000000, 0xffdf0000 // where it is, always
+)
+
+func (f *finder) sharedAt() uint64 {
+	if f.word == 8 {
+		return shared64
+	}
+	return shared32
+}
+
+// shared reads the page that the kernel shares with programs.
+func (f *finder) shared() {
+	at := f.sharedAt()
+	page := make([]byte, sharedProcessors+4)
+	if err := f.read(page, at); err != nil {
+		f.remark("the header has no time, product and suites: reading KUSER_SHARED_DATA: %v", err)
+		return
+	}
+	time := func(off int) uint64 { return number(page[off:][:8]) }
+	f.header.Put(SystemTime, time(sharedSystemTime))
+	f.header.Put(SystemUpTime, time(sharedUpTime))
+	f.header.Put(ProductType, number(page[sharedProduct:][:4]))
+	f.header.Put(SuiteMask, number(page[sharedSuite:][:4]))
+}
+
+// lists takes the heads of the lists of modules and processes. Either must be
+// in the kernel's image; what else is wrong with it is a remark.
+func (f *finder) lists() error {
+	for _, l := range []struct {
+		field Field
+		at    uint64
+	}{{PsLoadedModuleList, kdbgPsLoadedModuleList}, {PsActiveProcessHead, kdbgPsActiveProcessHead}} {
+		head, err := f.kdbg.pointer(l.at)
+		if err != nil {
+			return fmt.Errorf("reading %v: %w", l.field, err)
+		}
+		if !f.kernel.has(head) {
+			return fmt.Errorf("KDBG has %v at %#x, and the kernel's image is at %#x to %#x: what was taken for KDBG is not",
+				l.field, head, f.kernel.base, f.kernel.base+uint64(len(f.kernel.bytes)))
+		}
+		f.header.Put(l.field, head)
+		first, err := f.space.pointer(head)
+		var back uint64
+		if err == nil {
+			back, err = f.space.pointer(first + uint64(f.word))
+		}
+		switch {
+		case err != nil:
+			f.remark("the list %v cannot be followed: %v", l.field, err)
+			continue
+		case back != head:
+			f.remark("the list %v is broken: its first entry at %#x leads back to %#x, not to %#x", l.field, first, back, head)
+			continue
+		}
+		if l.field == PsLoadedModuleList {
+			// LDR_DATA_TABLE_ENTRY: three lists, then DllBase.
+			if base, err := f.space.pointer(first + 6*uint64(f.word)); err != nil || base != f.kernel.base {
+				f.remark("the first loaded module is not the kernel at %#x, but at %#x", f.kernel.base, base)
+			}
+		}
+	}
+	return nil
+}
+
+// maxProcessors is how many processors Windows can have.
+const maxProcessors = 2048
+
+// processors counts the processors by their control blocks, each of which has
+// its number.
+func (f *finder) processors() error {
+	block, err := f.kdbg.pointer(kdbgKiProcessorBlock)
+	if err != nil {
+		return fmt.Errorf("reading KiProcessorBlock: %w", err)
+	}
+	offset, err := f.number(f.addr+kdbgPrcbNumber, 2)
+	if err != nil {
+		return fmt.Errorf("reading OffsetPrcbNumber: %w", err)
+	}
+	var prcbs []uint64
+	for i := range maxProcessors {
+		prcb, err := f.space.pointer(block + uint64(i*f.word))
+		if err != nil || prcb == 0 {
+			break
+		}
+		// A number of one byte, of four in newer releases.
+		if n, err := f.number(prcb+offset, 1); err != nil || n != uint64(byte(i)) {
+			break
+		}
+		prcbs = append(prcbs, prcb)
+	}
+	if len(prcbs) == 0 {
+		return fmt.Errorf("no processor has a control block (PRCB) in KiProcessorBlock at %#x", block)
+	}
+	f.header.Put(NumberProcessors, uint64(len(prcbs)))
+	if n, err := f.number(f.sharedAt()+sharedProcessors, 4); err == nil && n != 0 && n != uint64(len(prcbs)) {
+		f.remark("KiProcessorBlock has %d processors, and KUSER_SHARED_DATA counts %d", len(prcbs), n)
+	}
+	f.order(prcbs)
+	return nil
+}
+
+// order says which vCPU is another processor of Windows than its number says:
+// debuggers will show its registers as the other's, with QEMU's own dump too.
+func (f *finder) order(prcbs []uint64) {
+	off, err := f.number(f.addr+kdbgPcrPrcb, 2)
+	if err != nil || off == 0 {
+		return
+	}
+	for n, cpu := range f.machine.CPUs {
+		s, ok := cpu.State.(*arch.X86)
+		if !ok {
+			continue
+		}
+		for i, prcb := range prcbs {
+			region := prcb - off
+			mine := region == s.Segs[segFS].Base
+			if f.word == 8 {
+				mine = region == s.Segs[segGS].Base || region == s.KernelGSBase
+			}
+			if mine && i != n {
+				f.remark("vCPU %d is processor %d of Windows: its registers are in the file as those of processor %d, as in QEMU's own", cpu.Index, i, n)
+			}
+		}
+	}
+}
+
+// memory takes the runs of physical memory that Windows has or, where those
+// cannot be, all memory of the machine.
+func (f *finder) memory() error {
+	runs, err := f.windowsRuns()
+	if err == nil {
+		f.header.SetRuns(runs)
+		return nil
+	}
+	f.remark("the file has the memory of the machine, not what Windows takes for its memory: %v", err)
+	for _, r := range f.machine.Image.Ranges {
+		from := (uint64(r.Addr) + PageSize - 1) / PageSize
+		if end := uint64(r.End()) / PageSize; end > from && !r.ROM {
+			runs = append(runs, Run{Base: from, Pages: end - from})
+		}
+	}
+	if len(runs) == 0 || len(runs) > f.header.MaxRuns() {
+		return fmt.Errorf("%w, and the machine's memory has %d runs, of which the header holds 1 to %d", err, len(runs), f.header.MaxRuns())
+	}
+	f.header.SetRuns(runs)
+	return nil
+}
+
+// windowsRuns reads MmPhysicalMemoryBlock:
+//
+//	0      number of runs, u32
+//	word   number of pages, a word
+//	2 word {first page, number of pages}, a word each
+func (f *finder) windowsRuns() ([]Run, error) {
+	w := uint64(f.word)
+	at, err := f.kdbg.pointer(kdbgMmPhysicalMemoryBlock)
+	if err == nil {
+		at, err = f.space.pointer(at)
+	}
+	var n, total uint64
+	if err == nil {
+		n, err = f.number(at, 4)
+	}
+	if err == nil {
+		total, err = f.space.pointer(at + w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading MmPhysicalMemoryBlock: %w", err)
+	}
+	if n == 0 || n > uint64(f.header.MaxRuns()) {
+		return nil, fmt.Errorf("MmPhysicalMemoryBlock counts %d runs, and the header holds 1 to %d", n, f.header.MaxRuns())
+	}
+	table := make([]byte, 2*w*n)
+	if err := f.read(table, at+2*w); err != nil {
+		return nil, fmt.Errorf("reading the runs of MmPhysicalMemoryBlock: %w", err)
+	}
+	// The header checks them as it does a driver's.
+	h := NewHeader(f.word == 8)
+	h.Put(NumberOfRuns, n)
+	copy(h.runs(), table)
+	runs, err := h.Runs()
+	if err != nil {
+		return nil, fmt.Errorf("MmPhysicalMemoryBlock: %w", err)
+	}
+	var pages uint64
+	for _, r := range runs {
+		pages += r.Pages
+		for _, a := range []addr.GPA{r.Addr(), r.End() - 1} {
+			if !f.machine.HasMemory(a) {
+				return nil, fmt.Errorf("MmPhysicalMemoryBlock has a run at %#x to %#x, where the machine has no memory", uint64(r.Addr()), uint64(r.End()))
+			}
+		}
+	}
+	if pages != total {
+		return nil, fmt.Errorf("MmPhysicalMemoryBlock counts %d pages, and its runs have %d", total, pages)
+	}
+	return runs, nil
+}
