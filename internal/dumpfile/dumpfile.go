@@ -35,11 +35,13 @@ var (
 // File is an open dump. Its methods may be called by several goroutines.
 type File struct {
 	Path   string
-	Format string // for people
-	Size   int64  // of the file, bytes
+	Parts  []string // the files, if there are several
+	Format string   // for people
+	Size   int64    // of the file, bytes
 
-	Class elf.Class
-	Order binary.ByteOrder
+	Class   elf.Class
+	Order   binary.ByteOrder
+	Machine elf.Machine // EM_NONE if the file does not say
 
 	// Block is the unit, in bytes, that the file holds memory in, padded with
 	// zeros where the guest has less; 1 if it holds any number of bytes.
@@ -58,10 +60,15 @@ type File struct {
 	// from it, nil for a format of which it takes none. What the file does not
 	// say of a register is 0 or nil.
 	CPUs []guest.CPU
+	// PhysBase is what the header says that an x86-64 kernel calls phys_base,
+	// nil in a format that does not.
+	PhysBase *int64
 	// Problems are what else is wrong with the file.
 	Problems []string
 
-	notes []note
+	notes   []note
+	windows *guest.Windows // of a Windows crash dump
+	uname   string         // the machine as uname -m has it, "" if the file does not say
 	memory
 	close func() error
 }
@@ -83,6 +90,8 @@ var formats = []struct {
 	open  func(path string) (*File, error)
 }{
 	{elf.ELFMAG, openELF},
+	{"PAGEDU64", openWindows},
+	{"PAGEDUMP", openWindows},
 	{"KDUMP   ", openKdump},
 	{"makedumpfile\x00", openKdump},
 }

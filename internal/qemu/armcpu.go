@@ -37,7 +37,7 @@ func readARM(vm *VM, env *cvalue.Object) (arch.State, error) {
 	if c.hasAArch64(vm) {
 		s = c.aarch64()
 	} else {
-		s = c.aarch32()
+		s = c.aarch32(vm)
 	}
 	if err := c.env.Err(); err != nil {
 		return nil, err
@@ -68,12 +68,20 @@ func (c armCPU) hasAArch64(vm *VM) bool {
 }
 
 // hasVFP reports whether the processor has registers for floating point or
-// vectors: MVFR0.SIMDReg, which QEMU clears where both are switched off.
-func (c armCPU) hasVFP() bool {
+// vectors: MVFR0.SIMDReg, which QEMU clears where both are switched off. Since
+// 4.1 there are properties to do that, but none where the processor has neither
+// or, under KVM, where that is not QEMU's to decide (arm_cpu_post_init).
+func (c armCPU) hasVFP(vm *VM) bool {
 	cpu := c.cpu
 	for _, path := range []string{"isar.mvfr0", "mvfr0"} { // the first since 3.1
 		if cpu.Has(path) {
 			return cpu.Uint32(path)&0xf != 0
+		}
+	}
+	if vm.accelerator() == "tcg" && compareVersions(vm.version(), "4.1") >= 0 {
+		properties, err := vm.properties(c.cpu.Addr)
+		if err == nil && properties["vfp"] == 0 && properties["neon"] == 0 {
+			return false
 		}
 	}
 	return cpu.Bool("has_vfp") || cpu.Bool("has_neon")
@@ -111,13 +119,13 @@ func (c armCPU) aarch64() *arch.ARM64 {
 }
 
 // aarch32 reads a processor without AArch64.
-func (c armCPU) aarch32() *arch.ARM {
+func (c armCPU) aarch32(vm *VM) *arch.ARM {
 	env := c.env
 	s := &arch.ARM{CPSR: uint32(c.cpsr())}
 	for i, r := range env.Uints("regs") {
 		s.R[i&15] = uint32(r)
 	}
-	if s.VFP = c.hasVFP(); s.VFP {
+	if s.VFP = c.hasVFP(vm); s.VFP {
 		for i := range s.D {
 			s.D[i] = c.vector(i / 2)[i%2]
 		}

@@ -39,6 +39,9 @@ var (
 // Source is where a VM is looked for.
 type Source struct {
 	Process inferior.Process
+	// Live tells that the process has all of its memory still, as one that
+	// lives and none in a core does.
+	Live bool
 	// Exe is QEMU's executable, nil when it is not at hand.
 	Exe *objfile.File
 	// Bias is what to add to Exe's addresses to have the process's.
@@ -192,7 +195,7 @@ func (vm *VM) findView() error {
 		}
 	}
 	if len(failed) == 0 {
-		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this the core of a qemu-system process?",
+		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this a qemu-system process?",
 			ErrNotQEMU, vm.src.ExePath, symAddressSpaceMemory)
 	}
 	if !vm.layout.Table {

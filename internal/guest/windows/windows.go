@@ -45,10 +45,14 @@ const liveSystemDump = 0x161
 // completeDump is the DumpType of a file that has all pages of all runs.
 const completeDump = 1
 
-// Identify finds what a crash dump of the machine needs, and sets m.Windows: in
-// the note of the guest's driver or, where there is none, in guest memory.
-// The error says what was not found, and what to do.
+// Identify finds what a crash dump of the machine needs, and sets m.Windows,
+// unless the machine comes out of such a dump: in the note of the guest's
+// driver or, where there is none, in guest memory. The error says what was not
+// found, and what to do.
 func Identify(ctx context.Context, m *guest.Machine, o Options) error {
+	if m.Windows != nil && m.Windows.Kept {
+		return nil
+	}
 	if m.Arch.Machine != elf.EM_X86_64 && m.Arch.Machine != elf.EM_386 {
 		return fmt.Errorf("a Windows crash dump is one of an x86 machine, and this is %s: use the elf format", m.Arch)
 	}
