@@ -125,6 +125,22 @@ func TestWindowsWithoutNote(t *testing.T) {
 	}
 }
 
+// TestWindowsFromELF makes a crash dump of QEMU's own ELF dump of a guest whose driver handed nothing over: its notes have the
+// registers that lead to the kernel.
+func TestWindowsFromELF(t *testing.T) {
+	for name, kind := range map[string]winguest.Kind{"64": windows64, "encoded": windowsEncoded, "pae": windowsPAE} {
+		g := winguest.New(kind)
+		g.Silent = true
+		fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.WindowsGuest("windows-silent-"+name, g, true))
+		out := filepath.Join(t.TempDir(), "dump")
+		result := testkit.Guestcore(t, "convert", "--format", rig.WindowsDump, fixture.QMPDump, out)
+		if result.Status != 0 {
+			t.Fatalf("guestcore convert ended with status %d:\n%s", result.Status, result.Output)
+		}
+		agree(t, g, contents(t, out)[:len(g.Header)], contents(t, dumpFile(t, fixture, "-w"))[:len(g.Header)])
+	}
+}
+
 // agree fails the test unless two dumps are the same but for what the driver's header says nothing of.
 func agree(t *testing.T, g *winguest.Guest, ours, want []byte) {
 	t.Helper()

@@ -61,7 +61,7 @@ const CPUs = 2
 // Facts of every guest.
 const (
 	MemorySize = 32 << 20 // of the machine, bytes
-	MajorBuild = 15 // what a kernel says that is not a checked one
+	MajorBuild = 15       // what a kernel says that is not a checked one
 	Build      = 7601
 	NtMajor    = 6
 	NtMinor    = 1
