@@ -96,6 +96,7 @@ type VM struct {
 	cpuLayout    func() (cpuLayout, error)
 	armInfos     func() map[string][][]uint64      // of system registers, by name
 	ccNames      func() (map[uint32]string, error) // of x86's cc_op
+	processTable func() (uint64, error)            // of a pseries machine
 	accelerator  func() string                     // its name, "" if unknown
 }
 
@@ -131,6 +132,7 @@ func newVM(src Source) *VM {
 	vm.armInfos = sync.OnceValue(vm.findARMInfos)
 	vm.accelerator = sync.OnceValue(vm.findAccelerator)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
+	vm.processTable = sync.OnceValues(vm.findProcessTable)
 	return vm
 }
 
