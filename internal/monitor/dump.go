@@ -13,6 +13,8 @@ import (
 	"guestcore/internal/argv"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
+	"guestcore/internal/dump/lime"
+	"guestcore/internal/dump/raw"
 	"guestcore/internal/dump/vbox"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/guest/linux"
@@ -22,7 +24,7 @@ import (
 )
 
 // formats are the formats a dump can have.
-var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), vbox.Formats())
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), vbox.Formats(), dump.Table{lime.Format{}, raw.Format{}})
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",

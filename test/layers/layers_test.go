@@ -41,7 +41,7 @@ var alone = map[string][]string{
 	"internal/guest":    {"internal/addr", "internal/arch", "internal/extent"},
 	"internal/dump":     {"internal/addr", "internal/arch", "internal/extent", "internal/guest", "internal/lzo", "internal/progress", "internal/zpage"},
 	"internal/verify":   {"internal/addr", "internal/extent", "internal/guest"},
-	"internal/dumpfile": {"internal/addr", "internal/dump", "internal/extent", "internal/guest"},
+	"internal/dumpfile": {"internal/addr", "internal/arch", "internal/dump", "internal/extent", "internal/guest"},
 }
 
 // names of QEMU's own, which are a defect in a string outside internal/qemu.
