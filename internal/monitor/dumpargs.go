@@ -149,7 +149,7 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return err
 	}
 	switch {
-	case r.Paging && strings.HasPrefix(f.Name(), "vbox"):
+	case r.Paging && f.Name() != "elf" && !strings.HasPrefix(f.Name(), "kdump-"):
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none: leave them out or use the elf format", f.Name())
 	case r.Paging && f.Name() != formats[0].Name():
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none, with QEMU too: leave them out or use the elf format", f.Name())
