@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"guestcore/internal/dump"
+	"guestcore/internal/guest"
 )
 
 const (
@@ -96,6 +97,8 @@ func (j *job) writeHead(s dump.Sink) error {
 // writer puts batches into the file, in their order.
 type writer struct {
 	sink  dump.Sink
+	image *guest.Image
+	align int64 // of pages that are shared, bytes
 	order binary.ByteOrder
 	flag  uint32 // of compressed pages
 	block uint32 // bytes
@@ -108,7 +111,7 @@ type writer struct {
 // newWriter writes the page of zeros first.
 func (j *job) newWriter(s dump.Sink) (*writer, error) {
 	l := j.layout
-	w := &writer{sink: s, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
+	w := &writer{sink: s, image: j.image, align: j.align, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
 	return w, w.store(make([]byte, l.block))
 }
 
@@ -124,7 +127,10 @@ func (w *writer) put(u *bundle) error {
 	if u.zero {
 		return w.putZeros(u.count)
 	}
-	at := w.data
+	at, shared, err := w.share(u)
+	if err != nil {
+		return err
+	}
 	for _, p := range u.packs {
 		switch {
 		case p.size == 0:
@@ -140,10 +146,28 @@ func (w *writer) put(u *bundle) error {
 	if err := w.flush(piece); err != nil {
 		return err
 	}
+	if shared {
+		w.data = at
+		return nil
+	}
 	if len(u.data) == 0 {
 		return nil
 	}
 	return w.store(u.data)
+}
+
+// share has the file system share the pages of a batch with their source if
+// none got shorter and it can: then they begin with a block. It returns where
+// they begin.
+func (w *writer) share(u *bundle) (at int64, shared bool, err error) {
+	if !u.plain || len(u.data) < piece {
+		return w.data, false, nil
+	}
+	at = ceil(w.data, w.align) * w.align
+	if shared, err = dump.ShareMemory(w.sink, at, w.image, u.addr, int64(len(u.data))); !shared {
+		at = w.data
+	}
+	return at, shared, err
 }
 
 // putZeros describes so many pages of zeros.
