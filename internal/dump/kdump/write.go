@@ -38,19 +38,22 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	}
 	workers := min(2*cap(packers), maxWorkers)
 	line := newPipeline(workers)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return line.feed(ctx, j.scan) })
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return line.feed(running, j.scan) })
 	for range workers {
 		g.Go(func() error {
-			return line.run(ctx,
+			return line.run(running,
 				func(u *bundle) error { return j.fill(u, packers) },
 				func(u *bundle) error {
 					defer p.Add(u.memory)
-					return w.put(u)
+					return w.put(running, u)
 				})
 		})
 	}
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
 	return w.flush(0)
@@ -99,6 +102,7 @@ type writer struct {
 	sink  dump.Sink
 	image *guest.Image
 	align int64 // of pages that are shared, bytes
+	debt  debt
 	order binary.ByteOrder
 	flag  uint32 // of compressed pages
 	block uint32 // bytes
@@ -123,11 +127,11 @@ func (w *writer) store(p []byte) error {
 }
 
 // put writes the pages of a batch and describes them.
-func (w *writer) put(u *bundle) error {
+func (w *writer) put(ctx context.Context, u *bundle) error {
 	if u.zero {
 		return w.putZeros(u.count)
 	}
-	at, shared, err := w.share(u)
+	at, shared, err := w.share(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -154,20 +158,6 @@ func (w *writer) put(u *bundle) error {
 		return nil
 	}
 	return w.store(u.data)
-}
-
-// share has the file system share the pages of a batch with their source if
-// none got shorter and it can: then they begin with a block. It returns where
-// they begin.
-func (w *writer) share(u *bundle) (at int64, shared bool, err error) {
-	if !u.plain || len(u.data) < piece {
-		return w.data, false, nil
-	}
-	at = ceil(w.data, w.align) * w.align
-	if shared, err = dump.ShareMemory(w.sink, at, w.image, u.addr, int64(len(u.data))); !shared {
-		at = w.data
-	}
-	return at, shared, err
 }
 
 // putZeros describes so many pages of zeros.
