@@ -48,7 +48,7 @@ func (c *command) synopsis() string { return strings.TrimSpace(c.name + " " + c.
 var commands []*command
 
 func init() {
-	commands = []*command{serveCommand, dumpCommand, infoCommand, verifyCommand, layoutCommand, versionCommand, helpCommand}
+	commands = []*command{serveCommand, dumpCommand, infoCommand, convertCommand, verifyCommand, layoutCommand, versionCommand, helpCommand}
 }
 
 // usageError is a mistake in the arguments.

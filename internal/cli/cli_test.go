@@ -109,8 +109,8 @@ func TestFailures(t *testing.T) {
 	if err := os.WriteFile(text, []byte("hello, world\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	windows := filepath.Join(dir, "windows")
-	if err := os.WriteFile(windows, []byte("PAGEDU64 and more"), 0o600); err != nil {
+	old := filepath.Join(dir, "diskdump")
+	if err := os.WriteFile(old, []byte("DISKDUMP and more"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -123,7 +123,9 @@ func TestFailures(t *testing.T) {
 		{[]string{"dump", text + "2", "out"}, "no such file"},
 		{[]string{"serve", text}, "not an ELF file"},
 		{[]string{"verify", text}, "neither a dump of a guest nor a core: " + text + ": not an ELF file"},
-		{[]string{"verify", windows}, windows + ": is a dump, but none that can be read here"},
+		{[]string{"verify", old}, old + ": is a dump, but none that can be read here"},
+		{[]string{"convert", old, "out"}, old + ": not a dump of a guest's memory: it begins like none of the formats"},
+		{[]string{"convert", os.Args[0], "out"}, "not a dump of a guest's memory"},
 		{[]string{"verify", text + "2"}, "no such file"},
 		{[]string{"verify", os.Args[0]}, "is an executable, not a core"},
 	} {

@@ -1,12 +1,15 @@
 // Package dumpfile opens a dump of a guest's memory, in whatever format it is,
 // as memory that can be read by guest-physical address. The formats are read
-// by packages vmcorefile, vboxfile and kdumpfile, which share no code with the writers.
+// by packages vmcorefile, vboxfile, kdumpfile and limefile, which share no code
+// with the writers.
 //
 //	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
 //	                   QEMU, its Python script or makedumpfile -E
 //	VirtualBox VMCore  of VirtualBox or guestcore
 //	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
 //	                   Zstandard, 32 and 64 bits, both byte orders
+//	LiME               version 1
+//	raw image          only by [OpenRaw]: there is nothing to tell it by
 //
 // The core of a process is no dump, though it is an ELF core too: [Open] tells
 // them apart by their notes and leaves it to package session.
@@ -22,6 +25,7 @@ import (
 	"os"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/dump/limefile"
 	"guestcore/internal/guest"
 )
 
@@ -35,11 +39,14 @@ var (
 // File is an open dump. Its methods may be called by several goroutines.
 type File struct {
 	Path   string
-	Format string // for people
-	Size   int64  // of the file, bytes
+	Parts  []string // the files, if there are several
+	Format string   // for people
+	Size   int64    // of the file, bytes
 
-	Class elf.Class
-	Order binary.ByteOrder
+	// What the file says of the guest; 0, nil and EM_NONE if it does not.
+	Class   elf.Class
+	Order   binary.ByteOrder
+	Machine elf.Machine
 
 	// Block is the unit, in bytes, that the file holds memory in, padded with
 	// zeros where the guest has less; 1 if it holds any number of bytes.
@@ -58,10 +65,15 @@ type File struct {
 	// from it, nil for a format of which it takes none. What the file does not
 	// say of a register is 0 or nil.
 	CPUs []guest.CPU
+	// PhysBase is what the header says that an x86-64 kernel calls phys_base,
+	// nil in a format that does not.
+	PhysBase *int64
 	// Problems are what else is wrong with the file.
 	Problems []string
 
-	notes []note
+	notes   []note
+	windows *guest.Windows // of a Windows crash dump
+	uname   string         // the machine as uname -m has it, "" if the file does not say
 	memory
 	close func() error
 }
@@ -83,8 +95,11 @@ var formats = []struct {
 	open  func(path string) (*File, error)
 }{
 	{elf.ELFMAG, openELF},
+	{"PAGEDU64", openWindows},
+	{"PAGEDUMP", openWindows},
 	{"KDUMP   ", openKdump},
 	{"makedumpfile\x00", openKdump},
+	{limefile.Magic, openLiME},
 }
 
 // Open opens a dump, until Close. A file that is none is an [ErrNotDump]; the

@@ -33,7 +33,7 @@ func openELF(path string) (*File, error) {
 func newELF(v *vmcorefile.File) (*File, error) {
 	f := &File{
 		Format: fmt.Sprintf("ELF, %s", machineName(v.Class, v.Order, v.Machine)),
-		Class:  v.Class, Order: v.Order, Block: 1, close: v.Close,
+		Class:  v.Class, Order: v.Order, Machine: v.Machine, Block: 1, close: v.Close,
 	}
 	f.readNotes(v.Notes)
 	if ofProcess(f.notes) {
@@ -55,7 +55,7 @@ func newELF(v *vmcorefile.File) (*File, error) {
 		x := guest.Missing{Addr: e.Addr, Size: e.Size}
 		switch e.Kind {
 		case extent.Lost:
-			x.Reason = "is behind the end of the file, which is cut short"
+			x.Reason = behindEnd
 			f.Lost = append(f.Lost, x)
 		case extent.Omitted:
 			x.Reason = leftOut
@@ -82,6 +82,9 @@ func newELF(v *vmcorefile.File) (*File, error) {
 
 // leftOut is why memory is absent of which a file does not say more.
 const leftOut = "was left out when the file was written"
+
+// behindEnd is why memory is lost.
+const behindEnd = "is behind the end of the file, which is cut short"
 
 // machineName is "64-bit little-endian EM_X86_64".
 func machineName(class elf.Class, order binary.ByteOrder, machine elf.Machine) string {

@@ -1,8 +1,12 @@
 package dumpfile
 
 import (
+	"cmp"
+	"debug/elf"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/dump/kdumpfile"
@@ -28,34 +32,85 @@ func openKdump(path string) (*File, error) {
 func newKdump(k *kdumpfile.File) (*File, error) {
 	f := &File{
 		Format: kdumpName(k), Class: k.Class, Order: k.Order, Block: uint64(k.BlockSize),
-		memory: pages{k}, close: k.Close,
+		uname: k.UTS[4], memory: pages{k}, close: k.Close,
 	}
 	notes, err := k.Notes()
 	if err != nil {
 		return nil, err
 	}
 	f.readNotes(notes)
-	for _, r := range k.Ranges() {
+	if text, err := k.VMCoreInfo(); err == nil && len(text) > 0 && f.note("VMCOREINFO").name == "" {
+		f.notes = append(f.notes, note{name: "VMCOREINFO", desc: text}) // as makedumpfile has it
+	}
+	f.readPhysBase(k)
+	covers := kdumpfile.Range{End: math.MaxInt64}
+	if k.Split {
+		covers = covered(k)
+	}
+	f.holds(k.Ranges(), k.Exist(), []kdumpfile.Range{covers})
+	return f, nil
+}
+
+// covered is the memory that a part of a split file has the pages of.
+func covered(k *kdumpfile.File) kdumpfile.Range {
+	return kdumpfile.Range{Addr: uint64(k.Start * k.BlockSize), End: uint64(k.End * k.BlockSize)}
+}
+
+// holds sets the memory that is in the file and what of the guest's is not.
+// covered is what the file, as far as it was given, would hold at most.
+func (f *File) holds(stored, exist, covered []kdumpfile.Range) {
+	f.Ranges = nil
+	for _, r := range stored {
 		f.Ranges = append(f.Ranges, guest.Range{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr})
 	}
-	stored := f.Ranges
-	for _, r := range k.Exist() {
-		start, end := addr.GPA(r.Addr), addr.GPA(r.End)
-		left := func(to addr.GPA) {
-			if to > start {
-				f.Absent = append(f.Absent, guest.Missing{Addr: start, Size: uint64(to - start), Reason: leftOut})
+	f.Ranges = join(f.Ranges)
+	f.Absent = nil
+	for _, gap := range without(exist, stored) {
+		for _, out := range without([]kdumpfile.Range{gap}, covered) {
+			f.absent(out, "is in a part of the split file that was not given")
+		}
+		for _, c := range covered {
+			if start, end := max(gap.Addr, c.Addr), min(gap.End, c.End); start < end {
+				f.absent(kdumpfile.Range{Addr: start, End: end}, leftOut)
 			}
 		}
-		for len(stored) > 0 && stored[0].Addr < end {
-			left(stored[0].Addr)
-			if start = max(start, stored[0].End()); start > end {
+	}
+	slices.SortFunc(f.Absent, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
+}
+
+func (f *File) absent(r kdumpfile.Range, reason string) {
+	f.Absent = append(f.Absent, guest.Missing{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr, Reason: reason})
+}
+
+// without is what of all is not in some. Both are in order.
+func without(all, some []kdumpfile.Range) []kdumpfile.Range {
+	var out []kdumpfile.Range
+	for _, r := range all {
+		for len(some) > 0 && some[0].End <= r.Addr {
+			some = some[1:]
+		}
+		for _, s := range some {
+			if s.Addr >= r.End {
 				break
 			}
-			stored = stored[1:]
+			if s.Addr > r.Addr {
+				out = append(out, kdumpfile.Range{Addr: r.Addr, End: s.Addr})
+			}
+			r.Addr = max(r.Addr, min(s.End, r.End))
 		}
-		left(end)
+		if r.Addr < r.End {
+			out = append(out, r)
+		}
 	}
-	return f, nil
+	return out
+}
+
+// readPhysBase takes phys_base of an x86-64 kernel.
+func (f *File) readPhysBase(k *kdumpfile.File) {
+	if g, err := f.Arch(""); err == nil && g.Machine == elf.EM_X86_64 {
+		base := int64(k.PhysBase)
+		f.PhysBase = &base
+	}
 }
 
 // kdumpName is "kdump-zlib, 64-bit little-endian x86_64, blocks of 4096 bytes".

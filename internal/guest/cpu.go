@@ -19,6 +19,18 @@ type CPU struct {
 	// Reason says why Trust is not Valid, or in what Valid is limited, for the
 	// user.
 	Reason string
+	// Notes are the notes that a dump has of the processor, for a machine that
+	// comes out of one; nil otherwise. A dump with notes for the same
+	// architecture takes them as they are: they may say what State has no place
+	// for, and where there is no State less than it needs.
+	Notes []Note
+}
+
+// Note is an ELF note of a dump.
+type Note struct {
+	Name string // without its NUL
+	Type uint32
+	Desc []byte // without padding
 }
 
 // Usable reports whether there are registers to use: those that the guest had

@@ -25,8 +25,14 @@ type Machine struct {
 	// VMCoreInfo is the guest kernel's VMCOREINFO ELF note, header included,
 	// nil when it has none.
 	VMCoreInfo []byte
+	// NotedIn is where VMCoreInfo was handed over, for people; "": in the
+	// vmcoreinfo device.
+	NotedIn string
 	// Kernel is what is known of the guest's kernel, nil if nobody asked.
 	Kernel *Kernel
+	// HeaderPhysBase is the phys_base that a file is to have which has one in
+	// its header, though it be wrong; nil: Kernel's.
+	HeaderPhysBase *int64
 	// Windows is what a Windows crash dump needs, nil if nobody asked or the
 	// guest runs something else.
 	Windows *Windows

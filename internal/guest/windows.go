@@ -18,6 +18,9 @@ type Windows struct {
 	// memory holds: the processors' contexts, a KDBG that the guest had
 	// encoded.
 	Patches []Patch
+	// Kept tells that the machine comes out of a Windows crash dump: the
+	// header is that one's, and the contexts are in memory as they are to be.
+	Kept bool
 	// Origin says where the header came from, for people.
 	Origin string
 	// Remarks are what else the user should know, a sentence each.

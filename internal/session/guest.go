@@ -40,6 +40,7 @@ func (s *Session) Guest(ctx context.Context, archName string, show progress.Rend
 	}
 	m.VMCoreInfo, m.Kernel = known.note, known.kernel
 	m.Warnings = append(m.Warnings, known.warnings...)
+	s.keepPhysBase(m)
 	return m, nil
 }
 

@@ -3,9 +3,9 @@ package session
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
+	"guestcore/internal/guest"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/inferior/remote"
 	"guestcore/internal/qemu"
@@ -49,8 +49,13 @@ func (s *Session) fetchedExe() (string, error) {
 	return fmt.Sprintf("/proc/self/fd/%d", f.Fd()), nil
 }
 
-// hypervisor is a virtual machine that its own QEMU tells of.
-type hypervisor = *gdbstub.Machine
+// hypervisor is a virtual machine that is told of whole, with no process to
+// look into: by its own QEMU, or by a dump.
+type hypervisor interface {
+	Guest(archName string) (*guest.Machine, error)
+	Rows() []qemu.Row
+	Close() error
+}
 
 // openHypervisor opens the machine behind QEMU's own gdbstub, if the server is
 // one.
@@ -58,10 +63,12 @@ func (s *Session) openHypervisor(ctx context.Context) error {
 	if s.opts.Server == nil || !gdbstub.Is(ctx, s.opts.Server) {
 		return nil
 	}
-	var err error
-	s.hypervisor, err = gdbstub.Open(ctx, s.opts.Server)
-	s.what = "guest"
-	return err
+	m, err := gdbstub.Open(ctx, s.opts.Server)
+	if err != nil {
+		return err
+	}
+	s.hypervisor, s.what, s.insideless = m, "guest", errHypervisor
+	return nil
 }
 
 // Rows is the table of guest memory that the script prints.
@@ -78,5 +85,3 @@ func (s *Session) Rows() ([]qemu.Row, error) {
 
 // errHypervisor means that QEMU's insides are not seen.
 var errHypervisor = fmt.Errorf("this is QEMU's own gdbstub, which shows the guest and not QEMU: ask QEMU's monitor, behind the same command")
-
-var _ io.Closer = hypervisor(nil)

@@ -38,6 +38,11 @@ type Options struct {
 	Spool     corefile.Options  // of a compressed core
 	// CoredumpDir is the folder of systemd-coredump's cores; "": its own.
 	CoredumpDir string
+	// Dump is a dump of a guest to take instead of Core: a file, or the parts
+	// of one that makedumpfile has split.
+	Dump []string
+	// Fix has what is known to be wrong in the dump put right.
+	Fix bool
 	// Server is a gdbserver, or QEMU's own gdbstub, to take instead of Core:
 	// the process, or the guest, that it shows. It stays the caller's.
 	Server *client.Client
@@ -57,16 +62,18 @@ type Session struct {
 	// Notes say which core was taken and what was done to read it.
 	Notes []string
 
-	opts     Options
-	what     string                        // the source is: "core", "process"
-	exeLink  string                        // to the executable, whatever became of its name; "": there is none
-	live     *live.Process                 // the source, if it is a process that lives
-	corefile string                        // path of the core
-	held     func(path string) io.ReaderAt // a mapped file, as far as the core has it
-	fetchExe func(io.Writer) error         // copies the executable; nil: the source has none to give
-	bias     addr.HVA
+	opts      Options
+	what      string                        // the source is: "core", "process"
+	exeLink   string                        // to the executable, whatever became of its name; "": there is none
+	live      *live.Process                 // the source, if it is a process that lives
+	corefile  string                        // path of the core
+	dumpPaths []string                      // of the dump
+	held      func(path string) io.ReaderAt // a mapped file, as far as the core has it
+	fetchExe  func(io.Writer) error         // copies the executable; nil: the source has none to give
+	bias      addr.HVA
 
-	hypervisor hypervisor // the source, if it is QEMU's own gdbstub
+	hypervisor hypervisor // the source, if it is QEMU's own gdbstub, or a dump
+	insideless error      // says what has the guest and not QEMU, if there is a hypervisor
 	temporary  *os.File   // nil: there is none
 	ram        map[string]*os.File
 	layout     *qemu.LayoutFile // nil: none was given
@@ -97,6 +104,9 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 func (s *Session) open(ctx context.Context) error {
 	if err := s.readLayout(); err != nil {
 		return err
+	}
+	if len(s.opts.Dump) > 0 {
+		return s.openDump()
 	}
 	if err := s.openHypervisor(ctx); err != nil || s.hypervisor != nil {
 		return err
@@ -174,7 +184,7 @@ func (s *Session) VM() (*qemu.VM, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.hypervisor != nil {
-		return nil, errHypervisor
+		return nil, s.insideless
 	}
 	if s.vm == nil && s.vmErr == nil {
 		s.vm, s.vmErr = qemu.Open(qemu.Source{

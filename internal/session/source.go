@@ -163,6 +163,11 @@ func (s *Session) CheckDestination(path string) error {
 	if from, err := os.Stat(s.corefile); err == nil && os.SameFile(from, to) {
 		return fmt.Errorf("%s is the core itself: give another file name", path)
 	}
+	for _, name := range s.dumpPaths {
+		if from, err := os.Stat(name); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s is the dump that is read: give another file name", path)
+		}
+	}
 	return nil
 }
 

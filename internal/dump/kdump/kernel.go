@@ -38,6 +38,9 @@ func blockSize(g arch.Guest, info linux.Info) int64 {
 func physBase(m *guest.Machine, info linux.Info, c *dump.Content) uint64 {
 	switch m.Arch.Machine {
 	case elf.EM_X86_64:
+		if m.HeaderPhysBase != nil {
+			return uint64(*m.HeaderPhysBase)
+		}
 		if m.Kernel != nil && m.Kernel.PhysBase != nil {
 			return uint64(*m.Kernel.PhysBase)
 		}

@@ -28,6 +28,18 @@ func newBitmap(b []byte, pages int64) bitmap {
 	return m
 }
 
+// keep clears the bits of the pages before start and from end on.
+func keep(b []byte, start, end int64) {
+	clear(b[:start/8])
+	clear(b[min((end+7)/8, int64(len(b))):])
+	if start/8 < int64(len(b)) {
+		b[start/8] &= 0xff << (start % 8)
+	}
+	if end%8 != 0 {
+		b[end/8] &= 1<<(end%8) - 1
+	}
+}
+
 func ones(b []byte) int64 {
 	n := 0
 	for ; len(b) >= 8; b = b[8:] {

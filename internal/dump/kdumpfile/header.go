@@ -14,12 +14,12 @@ type class struct {
 	main int // offset of "status" in the main header
 	word int // bytes of an unsigned long
 	// Offsets in the sub header.
-	phys, level, vmcoreinfo, note, max, size int
+	phys, level, split, vmcoreinfo, note, start, max, size int
 }
 
 var classes = []class{
-	{elf.ELFCLASS64, 424, 8, 0, 8, 32, 48, 96, 104},
-	{elf.ELFCLASS32, 412, 4, 0, 4, 20, 32, 72, 80},
+	{elf.ELFCLASS64, 424, 8, 0, 8, 12, 32, 48, 80, 96, 104},
+	{elf.ELFCLASS32, 412, 4, 0, 4, 8, 20, 32, 56, 72, 80},
 }
 
 // Bounds of a block that are believed, bytes.
@@ -122,6 +122,19 @@ func (f *File) readSub(l layout) error {
 		return &FormatError{l.block, fmt.Sprintf("%d pages do not fit bitmaps of %d blocks", pages, l.bitmap)}
 	}
 	f.MaxPage = int64(pages)
+	return f.readSplit(l, sub)
+}
+
+// readSplit reads which pages a part of a file has.
+func (f *File) readSplit(l layout, sub []byte) error {
+	if f.Split = l.order.Uint32(sub[l.split:]) != 0; !f.Split {
+		return nil
+	}
+	start, end := l.order.Uint64(sub[l.start:]), l.order.Uint64(sub[l.start+8:])
+	if start > end || end > uint64(f.MaxPage) {
+		return &FormatError{l.block, fmt.Sprintf("the part of a split file has the pages from %d to %d of %d, which cannot be", start, end, f.MaxPage)}
+	}
+	f.Start, f.End = int64(start), int64(end)
 	return nil
 }
 
@@ -133,6 +146,9 @@ func (f *File) readBitmaps(l layout) error {
 		b, err := f.bytes(at+int64(i)*half, (f.MaxPage+7)/8)
 		if err != nil {
 			return fmt.Errorf("bitmap %d: %w", i+1, err)
+		}
+		if to == &f.stored && f.Split { // the rest is in other parts
+			keep(b, f.Start, f.End)
 		}
 		*to = newBitmap(b, f.MaxPage)
 	}

@@ -4,8 +4,9 @@
 // the raw and the flattened form, and pages compressed with zlib, LZO, Snappy
 // or Zstandard.
 //
-// It is not for makedumpfile's split files. It trusts nothing in a file: what
-// it allocates is bounded by what the file really holds.
+// A part of a file that makedumpfile has split is read like any other: it has
+// the bitmaps of the whole and the pages from Start to End. It trusts nothing
+// in a file: what it allocates is bounded by what the file really holds.
 package kdumpfile
 
 import (
@@ -44,6 +45,10 @@ type Header struct {
 	PhysBase   uint64
 	DumpLevel  int
 	MaxPage    int64 // behind the last page
+	// Split tells that it is a part of a file, and has of its pages those from
+	// Start on before End.
+	Split      bool
+	Start, End int64
 }
 
 // File is an open file. Its methods may be called concurrently.

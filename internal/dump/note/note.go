@@ -72,6 +72,7 @@ func (n *Notes) add(m *guest.Machine, c *dump.Content, o dump.Options, lines []s
 //	CPU0=valid
 //	CPU1=stale KVM had newer ones
 //	WINDOW=0x0-0x80000000 all that was asked for, only if that is not all
+//	CONTEXTS=kept, of a guest out of a Windows crash dump: memory has the registers
 //	ABSENT=0x40000000-0x40001000 the core is truncated
 //
 // What lines a format adds stands behind the processors.
@@ -90,6 +91,9 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options, lines []string) st
 	}
 	if !c.Window.IsZero() {
 		fmt.Fprintf(&b, "WINDOW=%v\n", c.Window)
+	}
+	if m.Windows != nil && m.Windows.Kept {
+		fmt.Fprintf(&b, "CONTEXTS=kept\n")
 	}
 	if c.Sealed != "" {
 		fmt.Fprintf(&b, "SEALED=%s\n", oneLine(c.Sealed))

@@ -70,21 +70,18 @@ func encode(b []byte, order binary.ByteOrder, v any) {
 // write must have notes where another has. Its registers are zeros, and that
 // is a remark: crash searches its stack as if there were no note, drgn shows a
 // frame at 0. Where none has any, there are no notes.
+//
+// A processor that comes with notes out of a dump has those.
 func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
-	written, remarks := States(m, stale)
-	remarks = append(remarks, x86Remarks(m, written)...)
-	i := slices.IndexFunc(written, func(s arch.State) bool { return s != nil })
-	if i < 0 {
-		return nil, remarks
+	written := states(m, stale)
+	remarks = append(remarksOn(m.CPUs, written, true), x86Remarks(m, written)...)
+	var example arch.State
+	if i := slices.IndexFunc(written, func(s arch.State) bool { return s != nil }); i >= 0 {
+		example = written[i]
 	}
-	example := written[i]
 	var own []byte
 	for i, cpu := range m.CPUs {
-		state := written[i]
-		if state == nil {
-			state = reflect.New(reflect.TypeOf(example).Elem()).Interface().(arch.State)
-		}
-		for _, n := range cpuNotes(state, cpu.Index, m.Arch) {
+		for _, n := range notesFor(cpu, written[i], example, m.Arch) {
 			to := &b
 			if n.name == nameQEMU {
 				to = &own
@@ -95,22 +92,45 @@ func processors(m *guest.Machine, stale bool) (b []byte, remarks []string) {
 	return append(b, own...), remarks
 }
 
+// notesFor are the notes of a processor: those it came with, those of the
+// registers to write, or those of zeros if another has registers, as example.
+func notesFor(cpu guest.CPU, written, example arch.State, g arch.Guest) []elfNote {
+	switch {
+	case cpu.Notes != nil && (written != nil || cpu.State == nil):
+		var notes []elfNote
+		for _, n := range cpu.Notes {
+			notes = append(notes, elfNote{n.Name, n.Type, n.Desc})
+		}
+		return notes
+	case written == nil && example == nil:
+		return nil
+	case written == nil:
+		written = reflect.New(reflect.TypeOf(example).Elem()).Interface().(arch.State)
+	}
+	return cpuNotes(written, cpu.Index, g)
+}
+
 // States are the registers to write of each processor, nil for one that has
 // none to write, and what the user should know of them.
 func States(m *guest.Machine, stale bool) (written []arch.State, remarks []string) {
-	written = make([]arch.State, len(m.CPUs))
+	written = states(m, stale)
+	return written, remarksOn(m.CPUs, written, false)
+}
+
+func states(m *guest.Machine, stale bool) []arch.State {
+	written := make([]arch.State, len(m.CPUs))
 	for i, cpu := range m.CPUs {
 		if cpu.Usable(stale) {
 			written[i] = cpu.State
 		}
 	}
-	return written, remarksOn(m.CPUs, written)
+	return written
 }
 
 // remarksOn says what the user should know of the registers: which are not
 // written, or not to be relied on. Processors of which the same is to be said
-// share a remark.
-func remarksOn(cpus []guest.CPU, written []arch.State) []string {
+// share a remark. carried tells that the file takes notes as they are.
+func remarksOn(cpus []guest.CPU, written []arch.State, carried bool) []string {
 	lacking := "they are not in the file"
 	if slices.ContainsFunc(written, func(s arch.State) bool { return s != nil }) {
 		lacking = "zeros stand for them"
@@ -120,6 +140,8 @@ func remarksOn(cpus []guest.CPU, written []arch.State) []string {
 	for i, cpu := range cpus {
 		say := cpu.Label()
 		switch {
+		case carried && cpu.Notes != nil && cpu.State == nil:
+			say += ": the notes are carried over as they are"
 		case written[i] == nil && cpu.Trust == guest.Stale:
 			say += ": " + lacking + ", --stale-registers writes them all the same"
 		case written[i] == nil:

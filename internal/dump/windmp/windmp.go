@@ -107,6 +107,7 @@ func label(m *guest.Machine, c *dump.Content, o dump.Options) string {
 	without, stale := 0, 0
 	for _, cpu := range m.CPUs {
 		switch {
+		case m.Windows.Kept: // the contexts have them
 		case !cpu.Usable(o.StaleRegisters):
 			without++
 		case cpu.Trust == guest.Stale:

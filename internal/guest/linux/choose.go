@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,10 +97,13 @@ func (c *candidate) use(m *guest.Machine) {
 		return
 	}
 	if m.VMCoreInfo != nil {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("the VMCOREINFO in the vmcoreinfo device is not of the kernel that the vCPUs run, and left out for %v", c.note))
+		m.Warnings = append(m.Warnings, fmt.Sprintf("the VMCOREINFO in %s is not of the kernel that the vCPUs run, and left out for %v", notedIn(m), c.note))
 	}
 	m.VMCoreInfo = c.raw
 }
+
+// notedIn is where the machine's VMCOREINFO was handed over.
+func notedIn(m *guest.Machine) string { return cmp.Or(m.NotedIn, "the vmcoreinfo device") }
 
 // describe fills in m.Kernel.
 func (c *candidate) describe(m *guest.Machine) {
@@ -108,7 +112,7 @@ func (c *candidate) describe(m *guest.Machine) {
 	if off, ok := c.info.KernelOffset(); ok {
 		k.Offset = &off
 	}
-	k.Note = "in the vmcoreinfo device"
+	k.Note = "in " + notedIn(m)
 	if !c.handed {
 		k.Note = fmt.Sprintf("found in guest memory at %#x", uint64(c.addr))
 		k.NoteAddr = &c.addr

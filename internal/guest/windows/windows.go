@@ -45,10 +45,14 @@ const liveSystemDump = 0x161
 // completeDump is the DumpType of a file that has all pages of all runs.
 const completeDump = 1
 
-// Identify finds what a crash dump of the machine needs, and sets m.Windows: in
-// the note of the guest's driver or, where there is none, in guest memory.
-// The error says what was not found, and what to do.
+// Identify finds what a crash dump of the machine needs, and sets m.Windows,
+// unless the machine comes out of such a dump: in the note of the guest's
+// driver or, where there is none, in guest memory. The error says what was not
+// found, and what to do.
 func Identify(ctx context.Context, m *guest.Machine, o Options) error {
+	if m.Windows != nil && m.Windows.Kept {
+		return nil
+	}
 	if m.Arch.Machine != elf.EM_X86_64 && m.Arch.Machine != elf.EM_386 {
 		return fmt.Errorf("a Windows crash dump is one of an x86 machine, and this is %s: use the elf format", m.Arch)
 	}
@@ -83,7 +87,11 @@ func fromNote(m *guest.Machine, o Options) (*guest.Windows, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := build(m, h, o)
+	all, err := spaces(m, h, o.StaleRegisters)
+	if err != nil {
+		return nil, err
+	}
+	w, err := build(m, h, all, o)
 	if err != nil {
 		return nil, fmt.Errorf("%w; --ignore-note makes the header from guest memory", err)
 	}
@@ -91,13 +99,10 @@ func fromNote(m *guest.Machine, o Options) (*guest.Windows, error) {
 	return w, nil
 }
 
-// build fills the header in and makes the contexts. It changes h.
-func build(m *guest.Machine, h Header, o Options) (*guest.Windows, error) {
-	all, err := spaces(m, h, o.StaleRegisters)
-	if err != nil {
-		return nil, err
-	}
-	k, err := findKDBG(h, all)
+// build fills the header in and makes the contexts, with the kernel's memory
+// mapped in one of some ways. It changes h.
+func build(m *guest.Machine, h Header, in []space, o Options) (*guest.Windows, error) {
+	k, err := findKDBG(h, in)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,71 @@
+package dumpfile
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"guestcore/internal/dump/windmpfile"
+	"guestcore/internal/extent"
+	"guestcore/internal/guest"
+)
+
+func openWindows(path string) (*File, error) {
+	w, err := windmpfile.Open(path)
+	if errors.Is(err, windmpfile.ErrFormat) {
+		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := newWindows(w)
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// newWindows makes a file of a Windows crash dump. Its header becomes the note
+// that the guest's driver hands to QEMU, so that formats with notes keep it.
+func newWindows(w *windmpfile.File) (*File, error) {
+	f := &File{
+		Format: "Windows crash dump, complete, of x86", Class: elf.ELFCLASS32, Machine: elf.EM_386,
+		Order: binary.LittleEndian, Block: windmpfile.PageSize, close: w.Close,
+	}
+	if w.Wide {
+		f.Format, f.Class, f.Machine = "Windows crash dump, complete, of x64", elf.ELFCLASS64, elf.EM_X86_64
+	}
+	if w.Type == windmpfile.Bitmap {
+		f.Format += ", with a bitmap"
+	}
+	im, err := w.Image()
+	if err != nil {
+		return nil, err
+	}
+	f.memory = im
+	for _, e := range im.Map.Extents() {
+		x := guest.Missing{Addr: e.Addr, Size: e.Size}
+		switch e.Kind {
+		case extent.Lost:
+			x.Reason = behindEnd
+			f.Lost = append(f.Lost, x)
+		case extent.Omitted:
+			x.Reason = leftOut
+			f.Absent = append(f.Absent, x)
+		default:
+			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
+		}
+	}
+	f.Ranges = join(f.Ranges)
+	f.CPUs = w.CPUs(im)
+	header, err := w.CompleteHeader()
+	if err != nil {
+		f.Problems = append(f.Problems, err.Error())
+		return f, nil
+	}
+	f.notes = []note{{name: "VMCOREINFO", desc: header}}
+	f.windows = &guest.Windows{Header: header, Origin: "the dump's own header", Kept: true}
+	return f, nil
+}
