@@ -1,6 +1,6 @@
 // Package vbox is VirtualBox's form of a memory dump, "VMCore", as its command
-// debugvm dumpvmcore writes it (DBGFCoreWrite.cpp): Volatility 2 and 3,
-// LeechCore and gdb read it.
+// debugvm dumpvmcore writes it (DBGFCoreWrite.cpp): Volatility 3 reads it, and
+// by their sources Volatility 2 and LeechCore do.
 //
 //	offset 0        ELF header: ET_CORE, 64 bits, EI_VERSION 0
 //	64              program headers: PT_NOTE, then a PT_LOAD for each range of
