@@ -64,8 +64,9 @@ var versions = []version{
 }
 
 // Formats are the formats by the release of VirtualBox whose files they are
-// like, the newest first: 7.0 and later (version 0x00010006), 6.0 and 6.1
-// (0x00010005), 4.0 and 4.1 (0x00010000).
+// like, the newest first. Sources that have them are of 2023 to 2026 (7.0 and
+// later, version 0x00010006), of 2019 (6.0, 0x00010005), and of November 2010
+// (4.0, 0x00010000); in which release each came and went is not known.
 func Formats() []dump.Format {
 	var all []dump.Format
 	for _, v := range versions {
