@@ -139,8 +139,11 @@ func TestARM64Paging(t *testing.T) {
 						if level == len(x.levels)-1 {
 							kind = 3
 						}
-						if x.granule == 16 {
+						switch {
+						case x.granule == 16:
 							pa = pa&(1<<48-1) | pa>>48<<12
+						case x.bits > 48: // DS
+							pa = pa&(1<<50-1) | pa>>50<<8
 						}
 						return pa | kind | 1<<54 | 1<<10 // no execution, accessed
 					}
@@ -162,7 +165,7 @@ func TestARM64Paging(t *testing.T) {
 						p.TTBR0, p.TTBR1 = p.TTBR0&(1<<48-1), p.TTBR1&(1<<48-1)
 					}
 					most := uint64(1) << 48
-					if x.granule == 16 {
+					if x.granule == 16 || x.bits > 48 {
 						most = 1 << 52
 					}
 					m.random(t, p, func(va uint64) uint64 { return va | sign }, x.leaves, most)
@@ -226,6 +229,67 @@ func TestS390XPaging(t *testing.T) {
 	s.PSWMask = 0
 	if page, err := s.Paging().Translate(physical{}, 0x5678); err != nil || page.Phys != 0x5000 {
 		t.Errorf("no translation: %v, %v", page, err)
+	}
+}
+
+func TestPPC64Paging(t *testing.T) {
+	for name, levels := range map[string][]uint{"4 KiB": {39, 30, 21, 12}, "64 KiB": {39, 30, 21, 16}} {
+		for _, upper := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, upper %v", name, upper), func(t *testing.T) {
+				const processes, partitions, pid = 0x3000_0000, 0x2000_0000, 77
+				bits := func(level int) uint64 { // that index the table of a level
+					if level == 0 {
+						return 13
+					}
+					return uint64(levels[level-1] - levels[level])
+				}
+				m := tree{physical: physical{}, order: binary.BigEndian, root: 0x4000_0000, next: 0x4001_0000, step: 64 << 10, levels: levels, top: 52, size: 8}
+				m.table = func(level int, pa uint64) uint64 { return 1<<63 | pa | bits(level+1) }
+				m.page = func(_ int, pa uint64) uint64 { return 3<<62 | 1<<61 | pa | 0x18f } // software's bit, accessed, rights
+				p := PPC64Paging{ProcessTable: 1<<63 | processes | 12, PID: pid}
+				sign, who := uint64(0), uint64(pid)
+				if upper {
+					sign, who = 3<<62, 0
+				}
+				m.put(binary.BigEndian, processes+16*who, 8, 2<<61|5<<5|m.root|bits(0)) // 52 bits are 31, 16 and 5
+				m.random(t, p, func(va uint64) uint64 { return va | sign }, []int{1, 2, 3}, 1<<56)
+
+				va := m.next<<20&(1<<52-1) | sign
+				want, wantErr := p.Translate(m, va)
+				m.put(binary.BigEndian, partitions, 8, 1<<63)
+				m.put(binary.BigEndian, partitions+8, 8, processes|12)
+				p.ProcessTable, p.PartitionTable = 0, partitions|4
+				if page, err := p.Translate(m, va); page != want || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+					t.Errorf("by the partition table: %v, %v; want %v, %v", page, err, want, wantErr)
+				}
+				m.put(binary.BigEndian, partitions, 8, 0)
+				if _, err := p.Translate(m, va); err == nil {
+					t.Error("hashed tables were walked")
+				}
+			})
+		}
+	}
+	m := physical{}
+	p := PPC64Paging{ProcessTable: 1<<63 | 0x1000, PID: 1 << 8} // a table of 4 KiB has 256 entries
+	for _, va := range []uint64{1 << 62, 2 << 62, 0, 3<<62 | 1<<52} {
+		m.put(binary.BigEndian, 0x1000, 8, 2<<61|5<<5|0x10000|13)
+		var none *UnmappedError
+		if _, err := p.Translate(m, va); !errors.As(err, &none) {
+			t.Errorf("%#x: %v", va, err)
+		}
+	}
+	for _, entry := range []uint64{0, 2<<61 | 5<<5 | 0x10000, 0x10000 | 31} { // no bits, or more than there are
+		m.put(binary.BigEndian, 0x1000, 8, entry)
+		if page, err := p.Translate(m, 3<<62); err == nil {
+			t.Errorf("entry %#x of the process table leads to %v", entry, page)
+		}
+	}
+	s := &PPC64{MSR: 1 << 63, ProcessTable: 1 << 63}
+	if page, err := s.Paging().Translate(m, 0xc000_0000_0000_5678); err != nil || page != (Page{0xc000_0000_0000_5000, 0x5000, 4096}) {
+		t.Errorf("real mode: %#x, %v", page, err)
+	}
+	if s.ProcessTable = 0x1000; s.Paging() != nil {
+		t.Error("hashed tables are taken for radix ones")
 	}
 }
 

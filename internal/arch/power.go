@@ -20,6 +20,10 @@ type PPC64 struct {
 	SPEAcc  uint64
 	SPEFSCR uint32
 
+	// What radix page tables begin with, see [PPC64Paging]; 0 if there are none
+	// or that is not known.
+	ProcessTable, PartitionTable, PID uint64
+
 	// LittleEndian tells that it takes interrupts little-endian, which is how
 	// its kernel works.
 	LittleEndian bool

@@ -205,7 +205,7 @@ func TestNotQEMU(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	for _, args := range [][]string{{"info", p.Core}, {"dump", p.Core, out}, {"serve", p.Core}} {
 		status, _, stderr := guestcore(t, args...)
-		if status != exitFailure || !strings.Contains(stderr, "is this the core of a qemu-system process?") {
+		if status != exitFailure || !strings.Contains(stderr, "is this a qemu-system process?") {
 			t.Errorf("%q: status %d, %q", args, status, stderr)
 		}
 	}

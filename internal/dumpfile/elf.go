@@ -46,7 +46,7 @@ func newELF(v *vmcorefile.File) (*File, error) {
 		return nil, err
 	}
 	if vbox {
-		if err := omit(im.Map, labelled); err != nil {
+		if im.Map, err = omit(im.Map, labelled); err != nil {
 			return nil, err
 		}
 	}

@@ -91,26 +91,35 @@ func forget(s *arch.X86, names []string) {
 	}
 }
 
-// omit takes what is labelled absent out of memory: there are zeros in the file
-// for it. It must be in the memory there is.
-func omit(m *extent.Map[addr.GPA, addr.FileOff], absent []guest.Missing) error {
+// omit is memory without what is labelled absent: there are zeros in the file
+// for it. The labels are put in the order of their addresses.
+func omit(m *extent.Map[addr.GPA, addr.FileOff], absent []guest.Missing) (*extent.Map[addr.GPA, addr.FileOff], error) {
 	slices.SortFunc(absent, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
-	var end addr.GPA // of what is done with
-	for _, x := range absent {
-		stop := x.Addr + addr.GPA(x.Size)
-		start := max(x.Addr, end)
-		if start >= stop {
-			continue
-		}
-		for _, e := range m.Clip(start, uint64(stop-start)) {
-			e.Kind = extent.Omitted
-			if err := m.Insert(e); err != nil {
-				return fmt.Errorf("absent guest memory: %w", err)
+	out := &extent.Map[addr.GPA, addr.FileOff]{}
+	left := absent // those that end behind what is done with
+	for _, e := range m.Extents() {
+		for at := e.Addr; at < e.End(); {
+			for len(left) > 0 && behind(left[0]) <= at {
+				left = left[1:]
 			}
+			p := e
+			p.Addr, p.Size = at, uint64(e.End()-at)
+			if e.Kind == extent.Data {
+				p.Off += addr.FileOff(at - e.Addr)
+			}
+			switch {
+			case len(left) > 0 && left[0].Addr <= at:
+				p.Kind, p.Size = extent.Omitted, min(p.Size, uint64(behind(left[0])-at))
+			case len(left) > 0:
+				p.Size = min(p.Size, uint64(left[0].Addr-at))
+			}
+			if err := out.Insert(p); err != nil {
+				return nil, fmt.Errorf("absent guest memory: %w", err)
+			}
+			at = p.End()
 		}
-		end = stop
 	}
-	return nil
+	return out, nil
 }
 
 // reasonOf is why memory is absent, by the one of some labels in the order of
@@ -120,8 +129,11 @@ func reasonOf(x guest.Missing, labels []guest.Missing) string {
 	if !ok {
 		i-- // the last that begins before x
 	}
-	if i < 0 || labels[i].Addr+addr.GPA(labels[i].Size) < x.Addr+addr.GPA(x.Size) {
+	if i < 0 || behind(labels[i]) < behind(x) {
 		return leftOut
 	}
 	return labels[i].Reason
 }
+
+// behind is the address behind the last byte.
+func behind(x guest.Missing) addr.GPA { return x.Addr + addr.GPA(x.Size) }

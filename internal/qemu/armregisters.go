@@ -1,14 +1,11 @@
 package qemu
 
 import (
-	"bytes"
-	"debug/elf"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"guestcore/internal/addr"
 	"guestcore/internal/ctype"
 )
 
@@ -97,57 +94,22 @@ func armByMember() map[string][]armRegister {
 // findARMInfos reads what begins with a pointer to the name of a register, in
 // words.
 func (vm *VM) findARMInfos() map[string][][]uint64 {
-	if vm.src.Exe == nil {
-		return nil
-	}
 	var names []string
 	for _, r := range slices.Concat(armRegisters, armAnchors) {
 		names = append(names, r.name)
 	}
-	pointers := vm.exeStrings(names)
 	out := map[string][][]uint64{}
-	for _, s := range vm.src.Exe.Segments() {
-		if s.Type != elf.PT_LOAD || s.Flags&elf.PF_W == 0 {
-			continue
-		}
-		data := make([]byte, s.Filesz)
-		n, _ := vm.space.Mem.ReadAt(data, int64(vm.src.Bias+addr.HVA(s.Vaddr)))
-		for i := 0; i+maxRegInfo <= n; i += 8 {
-			name, ok := pointers[addr.HVA(vm.space.Word(data[i:]))]
-			if !ok {
+	for name, places := range vm.named(names) {
+		for _, a := range places {
+			var info [maxRegInfo]byte
+			if _, err := vm.space.Mem.ReadAt(info[:], int64(a)); err != nil {
 				continue
 			}
 			words := make([]uint64, maxRegInfo/8)
 			for k := range words {
-				words[k] = vm.space.Word(data[i+8*k:])
+				words[k] = vm.space.Word(info[8*k:])
 			}
 			out[name] = append(out[name], words)
-		}
-	}
-	return out
-}
-
-// exeStrings finds strings in the executable's read-only data, by their
-// addresses in the process. Linkers let a string be the end of another one.
-func (vm *VM) exeStrings(texts []string) map[addr.HVA]string {
-	out := map[addr.HVA]string{}
-	for _, seg := range vm.src.Exe.Segments() {
-		if seg.Type != elf.PT_LOAD || seg.Flags&(elf.PF_W|elf.PF_X) != 0 {
-			continue
-		}
-		text := make([]byte, min(seg.Filesz, maxData))
-		n, _ := vm.src.Exe.ReadVaddr(text, seg.Vaddr)
-		text = text[:n]
-		for _, s := range texts {
-			needle := append([]byte(s), 0)
-			for at := 0; ; at++ {
-				i := bytes.Index(text[at:], needle)
-				if i < 0 {
-					break
-				}
-				at += i
-				out[vm.src.Bias+addr.HVA(seg.Vaddr)+addr.HVA(at)] = s
-			}
 		}
 	}
 	return out

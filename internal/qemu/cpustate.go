@@ -11,34 +11,42 @@ import (
 	"guestcore/internal/guest"
 )
 
-// readers read the registers of a vCPU from QEMU's structure of them, by the
-// end of the vCPU's QOM type.
-var readers = []struct {
-	suffix string
+// reader reads the registers of a vCPU from QEMU's structure of them.
+type reader struct {
+	suffix string // of the vCPU's QOM type
 	read   func(vm *VM, env *cvalue.Object) (arch.State, error)
-}{
-	{"-x86_64-cpu", readX86},
-	{"-i386-cpu", readX86},
-	{"-arm-cpu", readARM},
-	{"-riscv-cpu", readRISCV},
-	{"-loongarch-cpu", readLoongArch},
-	{"-s390x-cpu", readS390X},
-	{"-powerpc64-cpu", readPPC64},
+	lags   string // what TCG stores less often than the rest, see [trust]
+}
+
+var readers = []reader{
+	{"-x86_64-cpu", readX86, "RIP and arithmetic flags"},
+	{"-i386-cpu", readX86, "EIP and arithmetic flags"},
+	{"-arm-cpu", readARM, "PC"},
+	{"-riscv-cpu", readRISCV, "pc"},
+	{"-loongarch-cpu", readLoongArch, "PC"},
+	{"-s390x-cpu", readS390X, "PSW (address and condition code)"},
+	{"-powerpc64-cpu", readPPC64, "NIP"},
+}
+
+func readerOf(c vcpu) (reader, error) {
+	i := slices.IndexFunc(readers, func(r reader) bool { return strings.HasSuffix(c.Type, r.suffix) })
+	if i < 0 {
+		return reader{}, fmt.Errorf("nothing reads the registers of a %s", c.Type)
+	}
+	return readers[i], nil
 }
 
 // state reads the registers of a vCPU as they lie in its structure.
 func (vm *VM) state(c vcpu) (arch.State, error) {
-	for _, r := range readers {
-		if !strings.HasSuffix(c.Type, r.suffix) {
-			continue
-		}
-		env, err := vm.env(c)
-		if err != nil {
-			return nil, err
-		}
-		return r.read(vm, env)
+	r, err := readerOf(c)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("nothing reads the registers of a %s", c.Type)
+	env, err := vm.env(c)
+	if err != nil {
+		return nil, err
+	}
+	return r.read(vm, env)
 }
 
 // CPUs reads the registers of all vCPUs, in the order of their numbers. What
@@ -71,17 +79,26 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 		g.State, g.Trust, g.Reason = nil, guest.Unknown, err.Error()
 		return g
 	}
+	r, err := readerOf(c)
+	if err != nil {
+		return fail(err)
+	}
 	common, err := vm.cpuState(c)
 	if err != nil {
 		return fail(err)
 	}
-	g.Index = int(common.Uint32("cpu_index"))
+	if common.Has("cpu_index") {
+		g.Index = int(common.Uint32("cpu_index"))
+	}
 	if common.Has("thread_id") {
 		g.Thread = int(common.Uint32("thread_id"))
 	}
 	doing := activityOf(common)
 	g.Activity = doing.String()
-	g.Trust, g.Reason = trust(common, doing, vm.accelerator())
+	g.Trust, g.Reason = trust(common, doing, vm.accelerator(), r.lags)
+	if !common.Has("cpu_index") {
+		g.Reason = strings.TrimPrefix(g.Reason+"; its number is its place in QEMU's list, as its CPUState is unlike any known", "; ")
+	}
 	if err := common.Err(); err != nil {
 		g.Index = i
 		return fail(err)

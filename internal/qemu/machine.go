@@ -157,20 +157,20 @@ func (vm *VM) findMachine() (*machineObject, error) {
 }
 
 // machineLayouts are the layouts of a MachineState of a size in bytes: that of
-// the debug information, or all built-in ones that can be and agree with the
-// memory walk.
+// the debug information, or all of tables that can be and agree with the memory
+// walk.
 func (vm *VM) machineLayouts(size uint64) ([]ctype.Layouts, error) {
 	if !vm.layout.Table {
 		return []ctype.Layouts{vm.layout.Layouts}, nil
 	}
 	var out []ctype.Layouts
 	for _, l := range vm.layouts {
-		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size && l.Name == vm.layout.Name {
+		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size && l.Name == vm.layout.Name && l.checkRuns("MachineState") == nil {
 			out = append(out, l.Layouts)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("no layout has a MachineState of %d bytes", size)
+		return nil, fmt.Errorf("no layout has such a MachineState of %d bytes", size)
 	}
 	return out, nil
 }
@@ -221,14 +221,17 @@ func (m *machineObject) dumpGuestCore() (bool, error) {
 // ramSize is the size of RAM the machine was started with, bytes.
 func (m *machineObject) ramSize() (uint64, error) { return m.read(m.checkedRAM) }
 
-// checkedRAM is MachineState.ram_size if it can be that.
+// checkedRAM is MachineState.ram_size if it can be that: there is so much RAM.
+// A board with RAM of its own takes no notice of -m; then both sizes are what -m
+// says, or its default, in whole MiB.
 func (m *machineObject) checkedRAM(o *cvalue.Object) (uint64, error) {
 	var blocks uint64
 	for _, b := range m.vm.blocks {
 		blocks += b.MaxLength
 	}
 	size, most := o.Ulong("ram_size"), o.Ulong("maxram_size")
-	if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most || size > blocks) {
+	ignored := size == most && size%(1<<20) == 0
+	if o.Err() == nil && (size == 0 || size%1024 != 0 || size > most || size > blocks && !ignored) {
 		return 0, fmt.Errorf("ram_size %#x and maxram_size %#x cannot be", size, most)
 	}
 	return size, nil

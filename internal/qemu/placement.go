@@ -166,10 +166,13 @@ func (vm *VM) whyOmitted(b *RAMBlock) (extent.Kind, string) {
 	return extent.Zero, ""
 }
 
-// whyUnmapped says why the core has no mapping at all where a block is. The
-// kernel writes one for all memory of a process, gdb's gcore leaves out what
-// QEMU did not want in a core.
+// whyUnmapped says why there is no mapping at all where a block is. Into a core
+// the kernel writes one for all memory of a process, gdb's gcore leaves out what
+// QEMU did not want there.
 func (vm *VM) whyUnmapped(b *RAMBlock) string {
+	if vm.src.Live {
+		return "the process has nothing mapped at its address: QEMU unmapped it, or its own record of it is damaged"
+	}
 	if why, err := vm.leftOut(b); err == nil && why != "" {
 		return why
 	}

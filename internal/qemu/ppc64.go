@@ -11,8 +11,10 @@ import (
 const (
 	ppcISA300 = 0x80000 // PPC2_ISA300, of insns_flags2
 
+	sprPID    = 0x30
 	sprVRSAVE = 0x100
 	sprLPCR   = 0x13e
+	sprPTCR   = 0x1d0
 	sprHID0   = 0x3f0
 
 	msrHV          = 1 << 60
@@ -22,8 +24,21 @@ const (
 	hid0HILEPower9 = 1 << (63 - 4)
 )
 
-// readPPC64 reads CPUPPCState (target/ppc/cpu.h).
-func readPPC64(_ *VM, env *cvalue.Object) (arch.State, error) {
+// readPPC64 reads a vCPU and what its page tables begin with.
+func readPPC64(vm *VM, env *cvalue.Object) (arch.State, error) {
+	s, err := ppc64Registers(env)
+	if err != nil {
+		return nil, err
+	}
+	vm.ppcTables(s, env)
+	if env.Err() != nil {
+		return nil, env.Err()
+	}
+	return s, nil
+}
+
+// ppc64Registers reads CPUPPCState (target/ppc/cpu.h).
+func ppc64Registers(env *cvalue.Object) (*arch.PPC64, error) {
 	s := &arch.PPC64{
 		NIP: env.Uint64("nip"), MSR: env.Uint64("msr"), CTR: env.Uint64("ctr"), LR: env.Uint64("lr"),
 		XER:    ppcXER(env),
@@ -46,6 +61,24 @@ func readPPC64(_ *VM, env *cvalue.Object) (arch.State, error) {
 		return nil, env.Err()
 	}
 	return s, nil
+}
+
+// ppcTables reads what the page tables of ISA 3.0 begin with. Where the vCPU has
+// a hypervisor mode the guest has a partition table; else QEMU knows the process
+// table.
+func (vm *VM) ppcTables(s *arch.PPC64, env *cvalue.Object) {
+	if env.Uint64("insns_flags2")&ppcISA300 == 0 {
+		return
+	}
+	s.PID = env.Uint64(spr(sprPID))
+	if env.Uint64("msr_mask")&msrHV != 0 {
+		s.PartitionTable = env.Uint64(spr(sprPTCR))
+		return
+	}
+	var err error
+	if s.ProcessTable, err = vm.processTable(); err != nil {
+		vm.src.Log.Debug("page tables not known", "reason", err)
+	}
 }
 
 func spr(n int) string { return fmt.Sprintf("spr[%d]", n) }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"guestcore/internal/arch"
 	"guestcore/internal/ctype"
 	"guestcore/internal/cvalue"
 )
@@ -74,11 +73,11 @@ func TestPPC64Vectors(t *testing.T) {
 			map[string][]uint64{"fpr[3]": {0x30}, "vsr[3]": {0x31}, "avr[3]": {0x350, 0x351}, "vscr": {0x10001}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			state, err := readPPC64(nil, ppcEnv(t, tt.order, tt.old, tt.set))
+			state, err := ppc64Registers(ppcEnv(t, tt.order, tt.old, tt.set))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := state.(*arch.PPC64)
+			s := state
 			want := [64][2]uint64{3: {0x30, 0x31}, 35: {0x350, 0x351}}
 			if s.VSR != want {
 				t.Errorf("registers %#x, want %#x", s.VSR, want)
@@ -99,11 +98,11 @@ func TestPPC64Flags(t *testing.T) {
 		want  uint64
 	}{{"ISA 2.07", 0x40000, 0xe000007f}, {"ISA 3.0", 0xc0000, 0xe00c007f}} {
 		set["insns_flags2"] = []uint64{tt.flags}
-		state, err := readPPC64(nil, ppcEnv(t, binary.LittleEndian, false, set))
+		state, err := ppc64Registers(ppcEnv(t, binary.LittleEndian, false, set))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := state.(*arch.PPC64); s.XER != tt.want || s.CR != 0x12345678 {
+		if s := state; s.XER != tt.want || s.CR != 0x12345678 {
 			t.Errorf("%s: xer %#x, cr %#x, want %#x, 0x12345678", tt.name, s.XER, s.CR, tt.want)
 		}
 	}
@@ -140,7 +139,7 @@ func TestPPC64ByteOrder(t *testing.T) {
 // A layout that lacks a member gives no registers rather than wrong ones.
 func TestPPC64Lacking(t *testing.T) {
 	env := ppcEnv(t, binary.LittleEndian, true, nil)
-	if _, err := readPPC64(nil, env); err != nil {
+	if _, err := ppc64Registers(env); err != nil {
 		t.Fatal(err)
 	}
 	tables, err := ctype.ParseTable(strings.NewReader(`{"x": {"CPUPPCState": {"size": 16, "fields": {"nip": [0,8]}}}}`))
@@ -148,7 +147,7 @@ func TestPPC64Lacking(t *testing.T) {
 		t.Fatal(err)
 	}
 	space := &cvalue.Space{Mem: bytes.NewReader(make([]byte, 64)), Order: binary.LittleEndian, PointerSize: 8, Layouts: tables["x"]}
-	if s, err := readPPC64(nil, space.At(16, "CPUPPCState")); err == nil {
+	if s, err := ppc64Registers(space.At(16, "CPUPPCState")); err == nil {
 		t.Errorf("registers %+v", s)
 	}
 }

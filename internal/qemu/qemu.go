@@ -39,6 +39,9 @@ var (
 // Source is where a VM is looked for.
 type Source struct {
 	Process inferior.Process
+	// Live tells that the process has all of its memory still, as one that
+	// lives and none in a core does.
+	Live bool
 	// Exe is QEMU's executable, nil when it is not at hand.
 	Exe *objfile.File
 	// Bias is what to add to Exe's addresses to have the process's.
@@ -93,6 +96,7 @@ type VM struct {
 	cpuLayout    func() (cpuLayout, error)
 	armInfos     func() map[string][][]uint64      // of system registers, by name
 	ccNames      func() (map[uint32]string, error) // of x86's cc_op
+	processTable func() (uint64, error)            // of a pseries machine
 	accelerator  func() string                     // its name, "" if unknown
 }
 
@@ -128,6 +132,7 @@ func newVM(src Source) *VM {
 	vm.armInfos = sync.OnceValue(vm.findARMInfos)
 	vm.accelerator = sync.OnceValue(vm.findAccelerator)
 	vm.ccNames = sync.OnceValues(vm.findCCNames)
+	vm.processTable = sync.OnceValues(vm.findProcessTable)
 	return vm
 }
 
@@ -147,7 +152,7 @@ func (vm *VM) use(l layout) {
 // try reads the memory of the guest whose AddressSpace is at a. It fails
 // unless all that must hold in a QEMU does.
 func (vm *VM) try(a addr.HVA) error {
-	if err := vm.layout.checkRuns(); err != nil {
+	if err := vm.layout.checkRuns(walkRuns...); err != nil {
 		return err
 	}
 	vm.blockAt, vm.blocks = map[addr.HVA]*RAMBlock{}, nil
@@ -192,7 +197,7 @@ func (vm *VM) findView() error {
 		}
 	}
 	if len(failed) == 0 {
-		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this the core of a qemu-system process?",
+		return fmt.Errorf("%w: %s has no symbol %s, and no such object is in its data; is this a qemu-system process?",
 			ErrNotQEMU, vm.src.ExePath, symAddressSpaceMemory)
 	}
 	if !vm.layout.Table {

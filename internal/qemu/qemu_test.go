@@ -190,7 +190,16 @@ func TestMemoryNotInTheCore(t *testing.T) {
 		change func(*fake, *Source)
 		want   string // of the reason; "": reads as zero
 	}{
-		"never touched":       {extent.Omitted, func(*fake, *Source) {}, ""},
+		"never touched": {extent.Omitted, func(*fake, *Source) {}, ""},
+		"never touched, on a board that does not look at -m": {extent.Omitted, func(f *fake, _ *Source) {
+			for _, path := range []string{"ram_size", "maxram_size"} {
+				f.put(f.at(f.machine, "MachineState", path), 128<<20)
+			}
+		}, ""},
+		"no such size of RAM": {extent.Omitted, func(f *fake, _ *Source) {
+			f.put(f.at(f.machine, "MachineState", "ram_size"), 128<<20)
+			f.put(f.at(f.machine, "MachineState", "maxram_size"), 256<<20)
+		}, "not known"},
 		"dump-guest-core=off": {extent.Omitted, func(f *fake, _ *Source) { dumpGuestCore(f, 0) }, "dump-guest-core=off"},
 		"backend dump=off":    {extent.Omitted, func(f *fake, _ *Source) { f.bytes(f.backend + 49)[0] = 0 }, "dump=off"},
 		"backend unlike any":  {extent.Omitted, func(f *fake, _ *Source) { f.put(f.backend+40, 77) }, "not known"},
@@ -208,6 +217,11 @@ func TestMemoryNotInTheCore(t *testing.T) {
 		"no machine": {extent.Omitted, func(f *fake, _ *Source) { f.put(fakeData+1024, 0) }, "not known"},
 		"cut short":  {extent.Lost, func(*fake, *Source) {}, "ends before it"},
 		"not mapped": {extent.Omitted, func(f *fake, _ *Source) { f.unmap(fakeRAM+off, size) }, "no mapping"},
+		"not mapped, in a process": {extent.Omitted, func(f *fake, src *Source) {
+			f.unmap(fakeRAM+off, size)
+			src.Live = true
+			dumpGuestCore(f, 0)
+		}, "the process has nothing mapped"},
 		"left out by gcore": {extent.Omitted, func(f *fake, _ *Source) {
 			f.unmap(fakeRAM+off, size)
 			dumpGuestCore(f, 0)

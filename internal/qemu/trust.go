@@ -50,17 +50,18 @@ func activityOf(common *cvalue.Object) activity {
 // memory that may fault and before each call into QEMU. Two are stored less
 // often: the program counter where a block of code begins, before 8.0 not even
 // there if blocks are chained, and what x86's flags are computed from where it
-// ends. So the state is one of the near past, and these two may be of before.
+// ends. So the state is one of the near past, and these two may be of before;
+// lags names them.
 //
 // Other accelerators have the registers in the host's kernel. CPUState.vcpu_dirty
 // says that QEMU has fetched them and the processor has not run since.
-func trust(common *cvalue.Object, doing activity, accelerator string) (guest.Trust, string) {
-	const synced = "as TCG last stored them: the vCPU %s the guest's code, its program counter and flags may lag behind the rest"
+func trust(common *cvalue.Object, doing activity, accelerator, lags string) (guest.Trust, string) {
+	const synced = "as TCG last stored them: the vCPU %s the guest's code, its %s may lag behind the rest"
 	switch {
 	case accelerator == "tcg" && doing == executing:
-		return guest.Valid, fmt.Sprintf(synced, "was executing")
+		return guest.Valid, fmt.Sprintf(synced, "was executing", lags)
 	case accelerator == "tcg" && doing == unclear:
-		return guest.Valid, fmt.Sprintf(synced, "may have been executing")
+		return guest.Valid, fmt.Sprintf(synced, "may have been executing", lags)
 	case accelerator == "tcg" || accelerator == "qtest": // qtest executes nothing
 		return guest.Valid, ""
 	case common.Has("vcpu_dirty") && common.Bool("vcpu_dirty"):

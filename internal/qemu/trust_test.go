@@ -45,7 +45,7 @@ func TestTrust(t *testing.T) {
 		{"TCG, stopped", "tcg", m{"running": 0, "halted": 0, "stopped": 1}, guest.Valid, "stopped", ""},
 		{"TCG, halted", "tcg", m{"running": 0, "halted": 1, "stopped": 1}, guest.Valid, "halted", ""},
 		{"TCG, waiting", "tcg", m{"running": 0, "halted": 0, "stopped": 0}, guest.Valid, "waiting", ""},
-		{"TCG, executing", "tcg", m{"running": 1, "halted": 0, "stopped": 0, "vcpu_dirty": 0}, guest.Valid, "executing", "was executing"},
+		{"TCG, executing", "tcg", m{"running": 1, "halted": 0, "stopped": 0, "vcpu_dirty": 0}, guest.Valid, "executing", "was executing the guest's code, its PC may lag"},
 		{"TCG, layout without running", "tcg", m{"halted": 0, "stopped": 0}, guest.Valid, "", "may have been executing"},
 		{"TCG, stopped, layout without running", "tcg", m{"halted": 0, "stopped": 1}, guest.Valid, "stopped", ""},
 		{"KVM, fetched", "kvm", m{"running": 0, "vcpu_dirty": 1}, guest.Valid, "waiting", ""},
@@ -59,7 +59,7 @@ func TestTrust(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			common := commonOf(tt.members)
 			doing := activityOf(common)
-			trusted, reason := trust(common, doing, tt.accelerator)
+			trusted, reason := trust(common, doing, tt.accelerator, "PC")
 			if err := common.Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestTrust(t *testing.T) {
 func TestTrustWrongLayout(t *testing.T) {
 	for name := range map[string]bool{"running": true, "stopped": true, "vcpu_dirty": true} {
 		common := commonOf(map[string]byte{name: 0x55})
-		trust(common, activityOf(common), "kvm")
+		trust(common, activityOf(common), "kvm", "PC")
 		if common.Err() == nil {
 			t.Errorf("%s is 0x55, and that is no error", name)
 		}

@@ -35,6 +35,7 @@ var vmstateForms = []vmstateForm{
 
 // Flags of a field that matter here, the same in all releases.
 const (
+	vmsSingle = 0x1
 	vmsArray  = 0x4
 	vmsStruct = 0x8
 	// vmsElsewhere are those of what is behind a pointer (VMS_POINTER,

@@ -44,7 +44,7 @@ func (s *Session) openExe() error {
 	name := s.opts.Exe
 	if name == "" {
 		if s.ExePath == "" {
-			s.warn("the core does not name its executable: give it with --exe")
+			s.warn("the %s does not name its executable: give it with --exe", s.what)
 			return nil
 		}
 		name = filepath.Join(s.opts.Sysroot, strings.TrimSuffix(s.ExePath, " (deleted)"))
@@ -76,7 +76,7 @@ func (s *Session) openExe() error {
 		return nil
 	}
 	if idErr != nil {
-		s.warn("whether %s is the executable of this core was not checked: %v", f.Path(), idErr)
+		s.warn("whether %s is the executable of this %s was not checked: %v", f.Path(), s.what, idErr)
 	}
 	s.Exe = f
 	if err := s.findBias(); err != nil {
@@ -103,7 +103,7 @@ func (s *Session) openObject(path string, want objfile.BuildID) (*objfile.File, 
 	}
 	if have := f.BuildID(); want != nil && have.String() != want.String() {
 		f.Close()
-		return nil, fmt.Errorf("%s has build-id %v, the core is of %s with build-id %v", path, have, s.ExePath, want)
+		return nil, fmt.Errorf("%s has build-id %v, the %s is of %s with build-id %v", path, have, s.what, s.ExePath, want)
 	}
 	return f, nil
 }
@@ -112,7 +112,7 @@ func (s *Session) openObject(path string, want objfile.BuildID) (*objfile.File, 
 // core. The kernel keeps that page (coredump_filter bit 4, on by default).
 func (s *Session) coreBuildID() (objfile.BuildID, error) {
 	if _, ok := s.imageStart(); !ok {
-		return nil, errors.New("the core does not say where it was mapped")
+		return nil, fmt.Errorf("the %s does not say where it was mapped", s.what)
 	}
 	return objfile.BuildIDFrom(s.held(s.ExePath))
 }

@@ -189,6 +189,7 @@ func (s *Session) VM() (*qemu.VM, error) {
 	if s.vm == nil && s.vmErr == nil {
 		s.vm, s.vmErr = qemu.Open(qemu.Source{
 			Process: s.Process,
+			Live:    s.what != "core",
 			Exe:     s.Exe,
 			Bias:    s.bias,
 			ExePath: s.ExePath,
@@ -263,7 +264,7 @@ func (s *Session) openMapped(path string, held io.ReaderAt) (*os.File, error) {
 	have, err := objfile.BuildIDFrom(f)
 	if err != nil || have.String() != want.String() {
 		f.Close()
-		return nil, fmt.Errorf("%s: its build-id is %v, the core's is %v: it was replaced since", name, have, want)
+		return nil, fmt.Errorf("%s: its build-id is %v, the %s's is %v: it was replaced since", name, have, s.what, want)
 	}
 	return f, nil
 }

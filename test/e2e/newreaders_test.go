@@ -30,17 +30,19 @@ func TestNewReaders(t *testing.T) {
 		name   string
 		flags  []string
 		filter bool // makedumpfile reads it
+		dump   func(*testing.T, *rig.Fixture, ...string) string
 	}{
-		{"elf", nil, true},
-		{"kdump-zlib", []string{"--format", "kdump-zlib"}, true},
-		{"kdump-lzo", []string{"--format", "kdump-lzo"}, true},
-		{"kdump-snappy", []string{"--format", "kdump-snappy"}, false}, // Debian's makedumpfile has no snappy
-		{"kdump-zstd", []string{"--format", "kdump-zstd"}, true},
-		{"flattened", []string{"--format", "kdump-zlib", "--flattened"}, false}, // makedumpfile -R must come first
+		{"elf", nil, true, dumpFile},
+		{"kdump-zlib", []string{"--format", "kdump-zlib"}, true, dumpFile},
+		{"kdump-lzo", []string{"--format", "kdump-lzo"}, true, dumpFile},
+		{"kdump-lzo, shared", []string{"--format", "kdump-lzo"}, true, sharedFile},
+		{"kdump-snappy", []string{"--format", "kdump-snappy"}, false, dumpFile}, // Debian's makedumpfile has no snappy
+		{"kdump-zstd", []string{"--format", "kdump-zstd"}, true, dumpFile},
+		{"flattened", []string{"--format", "kdump-zlib", "--flattened"}, false, dumpFile}, // makedumpfile -R must come first
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			files := []string{dumpFile(t, fixture, test.flags...)}
+			files := []string{test.dump(t, fixture, test.flags...)}
 			if test.filter {
 				files = append(files, refilter(t, files[0]))
 			}

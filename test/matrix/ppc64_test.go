@@ -10,10 +10,13 @@ import (
 var ppc64Guests = []guest{
 	reset("reset", "ppc64", 0x8000000, "-machine", "pseries", "-m", "256M"), // it gives out memory by 256 MiB
 	without(reset("reset-powernv", "ppc64", 0x10000000, "-machine", "powernv9", "-m", "1G"), // it has a hypervisor mode
-		map[rig.Build]string{rig.Dwarf: "scripts/build-qemu builds no powernv"}),
+		pseriesAlone),
+	without(reset("reset-g4", "ppc64", 0x1000000, "-machine", "mac99", "-cpu", "g4", "-smp", "1"), pseriesAlone), // has 32 bits
 	running("registers-be", "ppc64", rig.PPC64Program(false)),
 	without(ppc64Little, map[rig.Build]string{rig.Stock: hidden, rig.Dwarf: hidden}),
 }
+
+var pseriesAlone = map[rig.Build]string{rig.Dwarf: "scripts/build-qemu builds no other machine than pseries"}
 
 var ppc64Little = running("registers-le", "ppc64", rig.PPC64Program(true))
 

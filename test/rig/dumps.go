@@ -44,6 +44,9 @@ func (g *guest) dumps(ctx context.Context, config Config) error {
 		if err := g.dumpAs(format); err != nil {
 			return err
 		}
+		if err := sparse(ctx, filepath.Join(g.dir, "qmp."+format)); err != nil {
+			return err
+		}
 	}
 	for _, format := range config.Refused {
 		refusal := g.dumpAs(format)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,7 +21,10 @@ const diskLimit = 24 << 30 // bytes on disk that fixtures may take together; the
 const whole = "whole"
 
 // held are the locks of the fixtures in use, kept until the process ends.
-var held []*os.File
+var held struct {
+	sync.Mutex
+	locks []*os.File
+}
 
 // once has fill make what is in the folder dir unless it is there, among all processes, and holds it against evict.
 func once(dir string, fill func() error) error {
@@ -41,7 +45,9 @@ func once(dir string, fill func() error) error {
 			return err
 		}
 	}
-	held = append(held, use)
+	held.Lock()
+	held.locks = append(held.locks, use)
+	held.Unlock()
 	now := time.Now()
 	return os.Chtimes(dir, now, now)
 }

@@ -177,12 +177,12 @@ func (w *windowsCode) rest(cpu int) {
 	w.pointer(eax, w.boot.MXCSR[cpu])
 	w.add(0x0f, 0xae, 0x10)                   // ldmxcsr (%rax)
 	w.add(0xdb, 0xe3, 0xd9, 0xe8, 0xd9, 0xeb) // fninit; fld1; fldpi
-	for i := range 8 {
-		v := value(valueVector + i)
-		if w.g.Wide {
-			w.pointer(eax, v)
-			w.add(0x66, 0x48, 0x0f, 0x6e, 0xc0|byte(i)<<3) // movq %rax,%xmm
-		} else {
+	for i := range 16 {
+		switch v := Value(cpu, valueVector+i); {
+		case w.g.Wide:
+			w.load(eax, v)
+			w.add(0x66, 0x48|byte(i>>3<<2), 0x0f, 0x6e, 0xc0|byte(i&7)<<3) // movq %rax,%xmm
+		case i < 8:
 			w.set(eax, uint32(v))
 			w.add(0x66, 0x0f, 0x6e, 0xc0|byte(i)<<3) // movd %eax,%xmm
 		}

@@ -25,7 +25,7 @@ func (g *Guest) debuggerData() {
 	g.PutPointer(g.MmPfnDatabase, pick[uint64](g.Kind, 0xfffffa80_00000000, 0x83c00000))
 	g.PutPointer(g.MmPhysicalMemoryBlock, g.MemoryDescriptor)
 	g.PutDescriptor(Runs)
-	g.Put(g.NtBuild_, []byte("7601.17514.fake.101119-1850\x00"))
+	g.Put(g.NtBuildLab, []byte("7601.17514.fake.101119-1850\x00"))
 
 	version := g.KdVersionBlock
 	g.Put16(version, MajorBuild)
@@ -65,7 +65,7 @@ func (g *Guest) kdbg() []byte {
 	le.PutUint32(b[0x14:], uint32(len(b)))
 	for at, v := range map[int]uint64{
 		0x18: g.Kernel, 0x48: g.PsLoadedModuleList, 0x50: g.PsActiveProcessHead, 0x88: g.KiBugcheckData, 0xc0: g.MmPfnDatabase,
-		0x208: g.NtBuild_, 0x218: g.KiProcessorBlock, 0x270: g.MmPhysicalMemoryBlock,
+		0x208: g.NtBuildLab, 0x218: g.KiProcessorBlock, 0x270: g.MmPhysicalMemoryBlock,
 	} {
 		le.PutUint64(b[at:], g.wide(v))
 	}

@@ -1,6 +1,7 @@
 package winguest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
@@ -167,7 +168,7 @@ func (g *Guest) encode(p []byte) []byte {
 	return out
 }
 
-// copyDataBlock writes a function that copies KDBG decoded, as the kernel has one: written for this test.
+// copyDataBlock writes a function that copies KDBG decoded, as the kernel has one. It is written for the tests and never runs.
 func (g *Guest) copyDataBlock() {
 	at := g.Kernel + rvaCopy
 	var code []byte
@@ -179,18 +180,24 @@ func (g *Guest) copyDataBlock() {
 		code = binary.LittleEndian.AppendUint32(code, uint32(target-next))
 		add(after...)
 	}
-	relative(g.KdpDataBlockEncoded, []byte{0x80, 0x3d}, 0)                // cmpb $0,KdpDataBlockEncoded(%rip)
-	relative(g.KDBG, []byte{0x48, 0x8d, 0x15})                            // lea KDBG(%rip),%rdx
-	add(0x41, 0xb9, byte(len(g.kdbg())/8), 0, 0, 0)                       // mov $n,%r9d
-	relative(g.KdpDataBlockEncoded, []byte{0x4c, 0x8d, 0x15})             // lea KdpDataBlockEncoded(%rip),%r10
-	add(0x4c, 0x8b, 0xd9)                                                 // mov %rcx,%r11
-	add(0x48, 0x8b, 0x02)                                                 // mov (%rdx),%rax
-	relative(g.KiWaitNever, []byte{0x48, 0x8b, 0x0d})                     // mov KiWaitNever(%rip),%rcx
-	add(0x48, 0x33, 0xc1, 0x48, 0xd3, 0xc0, 0x49, 0x33, 0xc2)             // xor %rcx,%rax; rol %cl,%rax; xor %r10,%rax
-	add(0x48, 0x0f, 0xc8)                                                 // bswap %rax
-	relative(g.KiWaitAlways, []byte{0x48, 0x33, 0x05})                    // xor KiWaitAlways(%rip),%rax
-	add(0x49, 0x89, 0x03, 0x48, 0x83, 0xc2, 0x08, 0x49, 0x83, 0xc3, 0x08) // mov %rax,(%r11); add $8,%rdx; add $8,%r11
-	add(0x49, 0xff, 0xc9, 0x75, 0xd3, 0xc3)                               // dec %r9; jne; ret
+	// Kernels have more such places: here a timer's pointer is decoded.
+	relative(g.KiWaitNever, []byte{0x48, 0x8b, 0x0d})                           // mov KiWaitNever(%rip),%rcx
+	relative(g.KiProcessorBlock, []byte{0x4c, 0x8d, 0x15})                      // lea KiProcessorBlock(%rip),%r10
+	add(0x48, 0x33, 0xc1, 0x48, 0xd3, 0xc0, 0x49, 0x33, 0xc2, 0x48, 0x0f, 0xc8) // xor %rcx,%rax; rol %cl,%rax; xor %r10,%rax; bswap %rax
+	relative(g.KiWaitAlways, []byte{0x48, 0x33, 0x05})                          // xor KiWaitAlways(%rip),%rax
+	add(bytes.Repeat([]byte{0x90}, 0x100)...)
+
+	relative(g.KDBG, []byte{0x48, 0x8d, 0x15})                                  // lea KDBG(%rip),%rdx
+	relative(g.KdpDataBlockEncoded, []byte{0x80, 0x3d}, 0)                      // cmpb $0,KdpDataBlockEncoded(%rip)
+	add(bytes.Repeat([]byte{0x0f, 0x10, 0x02, 0x0f, 0x11, 0x01}, 20)...)        // movups (%rdx),%xmm0; movups %xmm0,(%rcx); …
+	add(0x41, 0xb9, byte(len(g.kdbg())/8), 0, 0, 0)                             // mov $n,%r9d
+	relative(g.KdpDataBlockEncoded, []byte{0x4c, 0x8d, 0x15})                   // lea KdpDataBlockEncoded(%rip),%r10
+	add(0x4c, 0x8b, 0xd9, 0x48, 0x8b, 0x02)                                     // mov %rcx,%r11; mov (%rdx),%rax
+	relative(g.KiWaitNever, []byte{0x48, 0x8b, 0x0d})                           // mov KiWaitNever(%rip),%rcx
+	add(0x48, 0x33, 0xc1, 0x48, 0xd3, 0xc0, 0x49, 0x33, 0xc2, 0x48, 0x0f, 0xc8) // as above
+	relative(g.KiWaitAlways, []byte{0x48, 0x33, 0x05})                          // xor KiWaitAlways(%rip),%rax
+	add(0x49, 0x89, 0x03, 0x48, 0x83, 0xc2, 0x08, 0x49, 0x83, 0xc3, 0x08)       // mov %rax,(%r11); add $8,%rdx; add $8,%r11
+	add(0x49, 0xff, 0xc9, 0x75, 0xd5, 0xc3)                                     // dec %r9; jne; ret
 	g.Put(at, code)
 	g.Put64(g.KiWaitNever, waitNever)
 	g.Put64(g.KiWaitAlways, waitAlways)

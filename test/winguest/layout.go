@@ -23,18 +23,30 @@ const (
 	imageSize     = 0x12000
 )
 
-// Offsets in the processor's control region and block, and in threads and processes: of Windows 7, some rounded.
+// offsets are in the processor's control region (PCR) and control block (PRCB), and in threads and processes: of Windows 7, some
+// rounded.
 type offsets struct {
-	self, current, idt, gdt, version, block                                    uint64 // of the region
-	thread, idleThread, number, state, context, pcrSize, prcbSize, kernelTable uint64 // of the block
-	process, table, links, name                                                uint64 // of a thread; of a process
+	// Of the region. The block is in it.
+	self, current, idt, gdt, version, block, pcrSize uint64
+	// Of the block: the CONTEXT itself, and a pointer to it.
+	thread, idleThread, number, state, context, prcbSize uint64
+	process                                              uint64 // of a thread
+	table, links, name                                   uint64 // of a process
 }
 
 func (k Kind) offsets() offsets {
 	if k.Wide {
-		return offsets{0x18, 0x20, 0x38, 0, 0x108, 0x180, 8, 0x18, 0x24, 0x120, 0x2e18, 0x4e80, 0x4d00, 0x6e80, 0x70, 0x28, 0x188, 0x2e0}
+		return offsets{
+			self: 0x18, current: 0x20, idt: 0x38, gdt: 0, version: 0x108, block: 0x180, pcrSize: 0x4e80,
+			thread: 8, idleThread: 0x18, number: 0x24, state: 0x120, context: 0x2e18, prcbSize: 0x4d00,
+			process: 0x70, table: 0x28, links: 0x188, name: 0x2e0,
+		}
 	}
-	return offsets{0x1c, 0x20, 0x38, 0x3c, 0x34, 0x120, 4, 0xc, 0x3cc, 0x18, 0x1968, 0x3748, 0x3628, 0, 0x50, 0x18, 0xb8, 0x16c}
+	return offsets{
+		self: 0x1c, current: 0x20, idt: 0x38, gdt: 0x3c, version: 0x34, block: 0x120, pcrSize: 0x3748,
+		thread: 4, idleThread: 0xc, number: 0x3cc, state: 0x18, context: 0x1968, prcbSize: 0x3628,
+		process: 0x50, table: 0x18, links: 0xb8, name: 0x16c,
+	}
 }
 
 func layout(k Kind) Layout {
@@ -63,7 +75,7 @@ func layout(k Kind) Layout {
 	v := l.Kernel + rvaVariables
 	l.MmPfnDatabase, l.MmPhysicalMemoryBlock, l.PsInitialSystemProcess = v, v+0x10, v+0x20
 	l.KiWaitNever, l.KiWaitAlways, l.KdpDataBlockEncoded = v+0x30, v+0x38, v+0x44
-	l.NtBuild_ = l.Kernel + rvaBuildLab
+	l.NtBuildLab = l.Kernel + rvaBuildLab
 	l.MemoryDescriptor = l.pool(k) + 0x40
 	return l
 }

@@ -1,5 +1,7 @@
 package winguest
 
+import "encoding/binary"
+
 // processors fills the control region and block of each processor.
 func (g *Guest) processors() {
 	o := g.offsets()
@@ -26,6 +28,25 @@ func (g *Guest) processors() {
 		g.PutPointer(g.thread(i)+o.process, g.process(0))
 	}
 }
+
+// StartBlock is the page below 1 MiB that a kernel of 64 bits starts processors by, and where it is: physical. One that is newer has
+// CR3 elsewhere. Target is where the processors are to go.
+func (g *Guest) StartBlock(newer bool, target uint64) (addr uint64, page []byte) {
+	le := binary.LittleEndian
+	page = make([]byte, pageSize)
+	le.PutUint64(page, 0x1_0006_4de9)
+	le.PutUint64(page[0x70:], target)
+	if newer {
+		le.PutUint64(page[0xa0:], 0x0007_0406_0007_0406) // the page attribute table
+		le.PutUint64(page[0xc0:], g.CR3())
+	} else {
+		le.PutUint64(page[0xa0:], g.CR3())
+	}
+	return 0x13000, page
+}
+
+// Module is an address in the module beside the kernel.
+func (g *Guest) Module() uint64 { return g.hal(g.Kind) + pageSize + 0x120 }
 
 // ContextSize is that of a CONTEXT, bytes.
 func (k Kind) ContextSize() int { return pick(k, 1232, 716) }

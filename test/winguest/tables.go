@@ -39,6 +39,28 @@ func (g *Guest) tables() {
 	}
 }
 
+// UserTables are page tables with what a kernel leaves to programs that hides itself from them, and where they are: the pages
+// that interrupts and system calls enter it at, their table and the processors' control regions. The processors are to have them.
+func (g *Guest) UserTables() uint64 {
+	kernel := g.root
+	g.root = g.frame()
+	page := func(va, n uint64) {
+		for at := va &^ (pageSize - 1); at < va+n; at += pageSize {
+			g.MapTo(at, g.pages[at])
+		}
+	}
+	page(g.IDT, pageSize)
+	page(g.Kernel+rvaHandlers, 2*pageSize)
+	page(g.Shared, pageSize)
+	for _, pcr := range g.PCR {
+		page(pcr, pageSize)
+		page(pcr+0x7000, 8)
+	}
+	user := g.root
+	g.root = kernel
+	return user
+}
+
 // Boot is what the program that starts the guest finds below 2 MiB, where addresses are their own: physical addresses.
 type Boot struct {
 	// Request is a DMA request of fw_cfg that writes Message, 16 bytes, to a file but for the file's number; Name is that of

@@ -46,13 +46,13 @@ type Layout struct {
 	Syscall              uint64
 	Shared               uint64 // KUSER_SHARED_DATA
 
-	KDBG, DriverKDBG                                   uint64
-	PsLoadedModuleList, PsActiveProcessHead            uint64
-	KiProcessorBlock, KiBugcheckData                   uint64
-	MmPfnDatabase, MmPhysicalMemoryBlock               uint64 // of the variables
-	KdVersionBlock                                     uint64
-	KiWaitNever, KiWaitAlways, KdpDataBlockEncoded     uint64
-	PsInitialSystemProcess, MemoryDescriptor, NtBuild_ uint64
+	KDBG, DriverKDBG                                     uint64
+	PsLoadedModuleList, PsActiveProcessHead              uint64
+	KiProcessorBlock, KiBugcheckData                     uint64
+	MmPfnDatabase, MmPhysicalMemoryBlock                 uint64 // of the variables
+	KdVersionBlock                                       uint64
+	KiWaitNever, KiWaitAlways, KdpDataBlockEncoded       uint64
+	PsInitialSystemProcess, MemoryDescriptor, NtBuildLab uint64
 }
 
 // CPUs is how many processors a guest has.
@@ -60,7 +60,7 @@ const CPUs = 2
 
 // Facts of every guest.
 const (
-	MemorySize = 32 << 20 // bytes
+	MemorySize = 32 << 20 // of the machine, bytes
 	MajorBuild = 15       // what a kernel says that is not a checked one
 	Build      = 7601
 	NtMajor    = 6

@@ -85,24 +85,31 @@ func (l *pipeline) run(ctx context.Context, work, put func(*bundle) error) error
 // behind it; if not, somebody else will do that.
 func (l *pipeline) put(ctx context.Context, i int, u *bundle, put func(*bundle) error) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.ready[i%len(l.ready)] = u
-	for {
-		turn := &l.ready[l.next%len(l.ready)]
-		if u = *turn; u == nil {
-			return nil
+	u = l.turn()
+	l.mu.Unlock()
+	for u != nil {
+		if ctx.Err() != nil { // though it be its turn
+			return context.Cause(ctx)
 		}
-		*turn = nil // nobody else puts anything until next is another
-		l.mu.Unlock()
-		err := context.Cause(ctx)
-		if err == nil {
-			err = put(u)
-		}
-		l.mu.Lock()
-		if err != nil {
+		if err := put(u); err != nil {
 			return err
 		}
+		done := u
+		l.mu.Lock()
 		l.next++
-		l.free <- u
+		u = l.turn()
+		l.mu.Unlock()
+		l.free <- done
 	}
+	return nil
+}
+
+// turn takes the bundle of the next batch; nil if it is not ready, or taken
+// already. The caller holds mu.
+func (l *pipeline) turn() *bundle {
+	at := l.next % len(l.ready)
+	u := l.ready[at]
+	l.ready[at] = nil
+	return u
 }

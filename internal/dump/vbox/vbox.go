@@ -1,6 +1,6 @@
 // Package vbox is VirtualBox's form of a memory dump, "VMCore", as its command
-// debugvm dumpvmcore writes it (DBGFCoreWrite.cpp): Volatility 2 and 3,
-// LeechCore and gdb read it.
+// debugvm dumpvmcore writes it (DBGFCoreWrite.cpp): Volatility 3 reads it, and
+// by their sources Volatility 2 and LeechCore do.
 //
 //	offset 0        ELF header: ET_CORE, 64 bits, EI_VERSION 0
 //	64              program headers: PT_NOTE, then a PT_LOAD for each range of
@@ -64,8 +64,9 @@ var versions = []version{
 }
 
 // Formats are the formats by the release of VirtualBox whose files they are
-// like, the newest first: 7.0 and later (version 0x00010006), 6.0 and 6.1
-// (0x00010005), 4.0 and 4.1 (0x00010000).
+// like, the newest first. Sources that have them are of 2023 to 2026 (7.0 and
+// later, version 0x00010006), of 2019 (6.0, 0x00010005), and of November 2010
+// (4.0, 0x00010000); in which release each came and went is not known.
 func Formats() []dump.Format {
 	var all []dump.Format
 	for _, v := range versions {
@@ -88,8 +89,8 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err := o.Plain(f.Name()); err != nil {
 		return nil, err
 	}
-	if o.Mappings != nil {
-		return nil, fmt.Errorf("%s has no virtual addresses: leave paging out or use the elf format", f.Name())
+	if err := o.Physical(f.Name()); err != nil {
+		return nil, err
 	}
 	content, err := dump.Select(m, o)
 	if err != nil {

@@ -2,12 +2,12 @@
 // vbox, of which it shares no code, so that it can be its judge: the version of
 // the format and the processors' registers.
 //
-//	note                   from           processor
+//	notes                  in sources of  processor
 //	VBOXCORE, VBOXCPU      2010           CPUMCTX of 4.0, 1024 bytes
-//	VBCORE, VBCPU 0x10000  4.0, 4.1       CPUMCTX of 4.0, 1024 bytes
-//	              0x10000  4.2            CPUMCTX of 4.2, 1088 bytes
-//	              0x10005  6.0            DBGFCORECPU, 8768 bytes
-//	              0x10006  7.0            DBGFCORECPU, 8776 bytes
+//	VBCORE, VBCPU 0x10000  2010 (4.0)     CPUMCTX of 4.0, 1024 bytes
+//	              0x10000  2012 (4.2)     CPUMCTX of 4.2, 1088 bytes
+//	              0x10005  2019 (6.0)     DBGFCORECPU, 8768 bytes
+//	              0x10006  2023 (7.0)     DBGFCORECPU, 8776 bytes
 //
 // Registers of other versions are not read: where they lie is not known.
 //

@@ -55,7 +55,7 @@ func (k *debuggerData) readSpecial(s *arch.X86, prcb uint64) error {
 	s.TR.Selector = uint32(binary.LittleEndian.Uint16(b[task:]))
 	s.LDT.Selector = uint32(binary.LittleEndian.Uint16(b[task+2:]))
 	if s.GDT.Limit == 0 || s.IDT.Limit == 0 {
-		return errors.New("Windows saved no descriptor tables of it")
+		return errors.New("no descriptor tables of it were saved")
 	}
 	for i := range s.Segs {
 		if err := k.descriptor(&s.Segs[i], s.GDT, false); err != nil {

@@ -116,6 +116,11 @@ func kernelPaging(s arch.State) []arch.Paging {
 	case *arch.S390X:
 		// The kernel's is the primary space; older ones had the home space for it.
 		return []arch.Paging{arch.S390XPaging{ASCE: s.Control[1]}, arch.S390XPaging{ASCE: s.Control[13]}}
+	case *arch.PPC64: // real mode too is for moments only
+		if p, ok := s.Paging().(arch.PPC64Paging); ok {
+			p.Real = false
+			return []arch.Paging{p}
+		}
 	case interface{ Paging() arch.Paging }:
 		if p := s.Paging(); p != nil {
 			return []arch.Paging{p}

@@ -13,11 +13,11 @@ import (
 // the image again, and that to all else. What cannot be found, and a header
 // does without, is a remark.
 func find(ctx context.Context, m *guest.Machine, o Options) (*guest.Windows, error) {
-	kernel, v, err := findKernel(m, o.StaleRegisters)
+	kernel, v, err := findKernel(ctx, m)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the guest may be no Windows", err)
 	}
-	at := fmt.Sprintf("the kernel at %#x, which vCPU %d enters", kernel.base, v.cpu.Index)
+	at := fmt.Sprintf("the kernel at %#x, found from %s", kernel.base, v.who)
 	block, err := searchKDBG(ctx, kernel)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
@@ -28,11 +28,11 @@ func find(ctx context.Context, m *guest.Machine, o Options) (*guest.Windows, err
 	}
 	s := kernel.space
 	s.image = plain.Image
-	f := finder{kdbg: kdbg{s, block.addr}, machine: plain, kernel: kernel, header: NewHeader(s.word == 8), cpu: v.cpu.Index}
+	f := finder{kdbg: kdbg{s, block.addr}, machine: plain, kernel: kernel, header: NewHeader(s.word == 8), who: v.who}
 	if err := f.fill(); err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	w, err := build(plain, f.header, o)
+	w, err := build(plain, f.header, []space{f.space}, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
@@ -47,7 +47,7 @@ type finder struct {
 	kdbg    // in the memory of machine
 	machine *guest.Machine
 	kernel  *image
-	cpu     int // the vCPU that led there
+	who     string // whose page tables led there
 	header  Header
 	remarks []string
 }
@@ -116,7 +116,7 @@ func (f *finder) tables() {
 			err = fmt.Errorf("those at %#x do not have the kernel", table)
 		}
 	}
-	f.remark("DirectoryTableBase is that of vCPU %d, as the kernel's own process has none that could be found: %v", f.cpu, err)
+	f.remark("DirectoryTableBase is that of %s, as the kernel's own process has none that could be found: %v", f.who, err)
 }
 
 // system is the page tables of the kernel's own process.

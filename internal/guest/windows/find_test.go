@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/arch"
+	"guestcore/internal/extent"
 	"guestcore/internal/guest"
 	"guestcore/test/winguest"
 )
@@ -114,6 +116,73 @@ func TestFindHidden(t *testing.T) {
 	}
 	if got := Header(m.Windows.Header).Uint(DirectoryTableBase); got != kernel {
 		t.Errorf("DirectoryTableBase is %#x, not %#x", got, kernel)
+	}
+}
+
+// Where no register can be relied on, as under KVM, the block that processors
+// are started by leads to the kernel, or to the module beside it. The contexts
+// stay as the guest had them.
+func TestFindWithoutRegisters(t *testing.T) {
+	g := small(winguest.Kind{Wide: true})
+	for name, tt := range map[string]struct {
+		newer  bool
+		target uint64
+	}{
+		"older":  {false, g.Syscall},
+		"newer":  {true, g.Syscall},
+		"module": {false, g.Module()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := running(t, g)
+			at, page := g.StartBlock(tt.newer, tt.target)
+			m.Image.Ranges = append([]guest.Range{{Addr: addr.GPA(at), Size: PageSize}}, m.Image.Ranges...)
+			m.Image.Files = append(m.Image.Files, ram{bytes.NewReader(page)})
+			if err := m.Image.Map.Insert(extent.Extent[addr.GPA, addr.FileOff]{Addr: addr.GPA(at), Size: PageSize, Off: addr.InFile(1, 0)}); err != nil {
+				t.Fatal(err)
+			}
+			for i := range m.CPUs {
+				m.CPUs[i].State, m.CPUs[i].Trust, m.CPUs[i].Reason = &arch.X86{Wide: true}, guest.Stale, "of KVM"
+			}
+			if err := Identify(t.Context(), m, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			h := Header(m.Windows.Header)
+			if h.Uint(DirectoryTableBase) != g.CR3() || h.Uint(KdDebuggerDataBlock) != g.KDBG || h.Uint(NumberProcessors) != 2 {
+				t.Errorf("tables %#x, KDBG %#x, %d processors", h.Uint(DirectoryTableBase), h.Uint(KdDebuggerDataBlock), h.Uint(NumberProcessors))
+			}
+			if len(m.Windows.Patches) != 0 || !strings.Contains(m.Windows.Origin, "the block at 0x13000") {
+				t.Errorf("%d patches; %s", len(m.Windows.Patches), m.Windows.Origin)
+			}
+			if !strings.Contains(strings.Join(m.Windows.Remarks, "\n"), "stale, of KVM") {
+				t.Errorf("nothing says that the registers are stale: %q", m.Windows.Remarks)
+			}
+		})
+	}
+}
+
+// What a processor enters may lie above the kernel, in no image.
+func TestFindFromAbove(t *testing.T) {
+	g := small(winguest.Kind{PAE: true})
+	m := running(t, g)
+	for i := range m.CPUs {
+		x86(m, i).Sysenter.EIP = g.Kernel + 0x20_0000
+	}
+	if err := Identify(t.Context(), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Old registers lead to the kernel too, and that is said.
+func TestFindByStale(t *testing.T) {
+	m := running(t, small(winguest.Kind{PAE: true}))
+	for i := range m.CPUs {
+		m.CPUs[i].Trust, m.CPUs[i].Reason = guest.Stale, "of KVM"
+	}
+	if err := Identify(t.Context(), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(m.Windows.Origin, "by registers that are stale, of KVM") || len(m.Windows.Patches) != 0 {
+		t.Errorf("%d patches; %s", len(m.Windows.Patches), m.Windows.Origin)
 	}
 }
 

@@ -3,11 +3,9 @@ package windows
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
-	"slices"
+	"io"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/arch"
@@ -116,11 +114,27 @@ func (im *image) scanKDBG(ctx context.Context) (addr.GPA, error) {
 	return 0, errNoKDBG
 }
 
+// budget is memory that can be read a number of times.
+type budget struct {
+	io.ReaderAt
+	left int
+}
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left--; b.left < 0 {
+		return 0, arch.ErrTooManyTables
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+// maxTables bounds the search for where a page is mapped: these map 512 GiB.
+const maxTables = 1 << 18
+
 // virtual is where the kernel has a physical address mapped.
 func (im *image) virtual(ctx context.Context, pa addr.GPA) (uint64, error) {
 	done := errors.New("found")
 	var va uint64
-	err := im.paging.Walk(ctx, im.image, func(p arch.Page, _ uint64) error {
+	err := im.paging.Walk(ctx, &budget{im.image, maxTables}, func(p arch.Page, _ uint64) error {
 		kernels := p.Virt>>63 == 1 || im.word == 4 && p.Virt>>31 == 1
 		if !kernels || uint64(pa) < p.Phys || uint64(pa)-p.Phys >= p.Size {
 			return nil
@@ -134,114 +148,10 @@ func (im *image) virtual(ctx context.Context, pa addr.GPA) (uint64, error) {
 	case context.Cause(ctx) != nil:
 		return 0, context.Cause(ctx)
 	}
-	return 0, fmt.Errorf("its debugger data block (KDBG) is at the physical address %#x, which the kernel has mapped nowhere", uint64(pa))
-}
-
-// keys are what an encoded KDBG is decoded with: KiWaitNever, KiWaitAlways and
-// the address of KdpDataBlockEncoded.
-type keys struct{ never, always, flag uint64 }
-
-// decode decodes 8 bytes, as KdCopyDataBlock does (contrib/elf2dmp/main.c, QEMU
-// 7.2).
-func (k keys) decode(x uint64) uint64 {
-	x = bits.RotateLeft64(x^k.never, int(k.never&63))
-	return bits.ReverseBytes64(x^k.flag) ^ k.always
-}
-
-// decodeKDBG finds a KDBG that the kernel keeps encoded, as those of 64 bits do
-// since Windows 8. The keys have no place that is known. But the kernel has a
-// function that decodes, and it is a short one: near an instruction that swaps
-// the bytes of a register, one that rotates by CL, and operands relative to RIP
-// that are the keys and KDBG. Which is which tells the outcome.
-func (im *image) decodeKDBG() (found, bool) {
-	if im.word != 8 {
-		return found{}, false
+	if err == nil {
+		err = errors.New("the kernel has it mapped nowhere")
 	}
-	const maxSites = 64
-	sites := 0
-	for at := 1; at+1 < len(im.bytes) && sites < maxSites; at++ {
-		// bswap of a register of 64 bits: REX.W, 0f, c8 to cf.
-		if im.bytes[at] != 0x0f || im.bytes[at+1]&0xf8 != 0xc8 || im.bytes[at-1]&0xfe != 0x48 {
-			continue
-		}
-		from, to := max(0, at-codeBefore), min(len(im.bytes), at+codeBehind)
-		if !rotates(im.bytes[from:to]) {
-			continue
-		}
-		sites++
-		if f, ok := im.tryKeys(im.operands(from, to)); ok {
-			return f, true
-		}
-	}
-	return found{}, false
-}
-
-// The function's other instructions are at most so far from its bswap, bytes.
-const codeBefore, codeBehind = 96, 32
-
-// rotates reports whether there is a rol of a register of 64 bits by CL: REX.W,
-// d3, c0 to c7.
-func rotates(code []byte) bool {
-	for i := 1; i+1 < len(code); i++ {
-		if code[i] == 0xd3 && code[i+1]&0xf8 == 0xc0 && code[i-1]&0xfe == 0x48 {
-			return true
-		}
-	}
-	return false
-}
-
-// operands are the RVAs that instructions may have as operands relative to
-// RIP: behind a ModR/M byte with mode 0 and register 5, with an operand of a
-// byte behind it or with none.
-func (im *image) operands(from, to int) []uint64 {
-	const most = 24
-	var all []uint64
-	for i := from; i+5 <= to && len(all) < most; i++ {
-		if im.bytes[i]&0xc7 != 0x05 {
-			continue
-		}
-		for _, more := range []int64{0, 1} {
-			rva := int64(i) + 5 + more + int64(int32(binary.LittleEndian.Uint32(im.bytes[i+1:])))
-			if rva > 0 && rva+8 <= int64(len(im.bytes)) && !slices.Contains(all, uint64(rva)) {
-				all = append(all, uint64(rva))
-			}
-		}
-	}
-	return all
-}
-
-// tryKeys tries each choice of operands for KDBG and the keys.
-func (im *image) tryKeys(rvas []uint64) (found, bool) {
-	for _, block := range rvas {
-		tag := im.uint(block+kdbgOwnerTag, 8)
-		for _, never := range rvas {
-			for _, always := range rvas {
-				for _, flag := range rvas {
-					k := keys{im.uint(never, 8), im.uint(always, 8), im.base + flag}
-					plain := k.decode(tag)
-					if uint32(plain) != binary.LittleEndian.Uint32([]byte(ownerTag)) {
-						continue
-					}
-					if b := im.decoded(block, plain>>32, k); im.isKDBG(b) {
-						return found{addr: im.base + block, decoded: b, how: "in the kernel's image, encoded"}, true
-					}
-				}
-			}
-		}
-	}
-	return found{}, false
-}
-
-// decoded is an encoded KDBG of a size in the clear, nil if that is none.
-func (im *image) decoded(rva, size uint64, k keys) []byte {
-	if size < minKDBG || size > maxKDBG || size%8 != 0 {
-		return nil
-	}
-	var b []byte
-	for i := uint64(0); i < size; i += 8 {
-		b = binary.LittleEndian.AppendUint64(b, k.decode(im.uint(rva+i, 8)))
-	}
-	return b
+	return 0, fmt.Errorf("its debugger data block (KDBG) is at the physical address %#x, and its virtual one was not found: %w", uint64(pa), err)
 }
 
 // decodedIn is the machine with the KDBG decoded in its memory, and the

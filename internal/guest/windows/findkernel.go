@@ -1,9 +1,9 @@
 package windows
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,98 +11,19 @@ import (
 	"guestcore/internal/guest"
 )
 
-// view is the memory of the kernel as a vCPU has it or could have it.
-type view struct {
-	space
-	cpu   guest.CPU
-	state *arch.X86
-}
-
-// views are the ways in which the vCPUs map memory, most likely first: as they
-// do, and as the kernel does whose tables a vCPU has left to run a program.
-func views(m *guest.Machine, stale bool) []view {
-	var all, left []view
-	for _, cpu := range m.CPUs {
-		s, ok := cpu.State.(*arch.X86)
-		if !ok || !cpu.Usable(stale) || !s.X86Paging().Enabled() {
-			continue
-		}
-		v := view{space{image: m.Image, paging: s.X86Paging(), word: 4}, cpu, s}
-		if s.LongMode() {
-			v.word = 8
-		}
-		all = append(all, v)
-		left = append(left, v.kernels()...)
-	}
-	return append(all, left...)
-}
-
-// kernelTables is where a processor's control region has the address of the
-// kernel's own page tables, on x64: kernels that hide themselves from programs
-// have two sets (contrib/elf2dmp/main.c, QEMU 7.2).
-const kernelTables = 0x7000
-
-// kernels are the view with the kernel's own page tables.
-func (v view) kernels() []view {
-	if v.word != 8 {
-		return nil
-	}
-	var all []view
-	for _, region := range []uint64{v.state.KernelGSBase, v.state.Segs[segGS].Base} {
-		cr3, err := v.pointer(region + kernelTables)
-		if err != nil || region>>63 == 0 || cr3&^0xfff == 0 || cr3&^0xfff == v.paging.CR3&^0xfff {
-			continue
-		}
-		k := v
-		k.paging.CR3 = cr3
-		all = append(all, k)
-	}
-	return all
-}
-
-// entries are addresses that the processor enters the kernel at: the handlers
-// of its interrupts, and where system calls lead. Not all of them need be the
-// kernel's.
-func (v view) entries() []uint64 {
-	var all []uint64
-	if v.state.Syscall != nil && v.word == 8 {
-		all = append(all, v.state.Syscall.LSTAR)
-	}
-	if v.state.Sysenter != nil && v.word == 4 {
-		all = append(all, v.state.Sysenter.EIP)
-	}
-	// A gate is {offset 15..0, selector, flags, offset 31..16} of 16 bits each
-	// and, in long mode, offset 63..32 and 32 bits more.
-	size := uint64(2 * v.word)
-	for i := range min(256, (uint64(v.state.IDT.Limit)+1)/size) {
-		gate, err := v.number(v.state.IDT.Base+i*size, 8)
-		if err != nil {
-			continue
-		}
-		at := gate&0xffff | gate>>48<<16
-		if v.word == 8 {
-			high, err := v.number(v.state.IDT.Base+i*size+8, 4)
-			if err != nil {
-				continue
-			}
-			at |= high << 32
-		}
-		all = append(all, at)
-	}
-	return slices.DeleteFunc(all, func(va uint64) bool { return va < PageSize || v.word == 8 && va>>47 != 1<<17-1 })
-}
-
 // findKernel finds the kernel's image: pages down from where a processor
-// enters the kernel is where the image begins.
-func findKernel(m *guest.Machine, stale bool) (*image, view, error) {
-	all := views(m, stale)
+// enters the kernel is where the image begins. If all entries lead elsewhere,
+// as to a hypervisor or to the module beside the kernel, it is looked for in all
+// that is mapped where x64 loads its kernel.
+func findKernel(ctx context.Context, m *guest.Machine) (*image, view, error) {
+	all := views(m)
 	if len(all) == 0 {
-		return nil, view{}, errors.New("no vCPU has registers that tell of its page tables, and only those lead to the kernel")
+		return nil, view{}, errors.New("no vCPU has registers that tell of its page tables, nor is there a block that processors are started by")
 	}
 	var others []string
 	for _, v := range all {
 		w := walk{v: v, seen: map[uint64]bool{}}
-		for _, entry := range v.entries() {
+		for _, entry := range v.entries {
 			if im := w.down(entry); im != nil {
 				return im, v, nil
 			}
@@ -111,9 +32,47 @@ func findKernel(m *guest.Machine, stale bool) (*image, view, error) {
 		if len(w.others) > 0 {
 			said = strings.Join(w.others, ", ")
 		}
-		others = append(others, fmt.Sprintf("vCPU %d: %s", v.cpu.Index, said))
+		others = append(others, v.who+": "+said)
 	}
-	return nil, view{}, fmt.Errorf("Windows' kernel was not found below where a vCPU enters it (%s)", strings.Join(others, "; "))
+	seen := map[uint64]bool{} // page tables
+	for _, v := range all {
+		if seen[v.paging.CR3] || v.word != 8 {
+			continue
+		}
+		seen[v.paging.CR3] = true
+		im, err := v.search(ctx)
+		if im != nil || err != nil {
+			return im, v, err
+		}
+	}
+	return nil, view{}, fmt.Errorf("the kernel of Windows was not found below where it is entered (%s)", strings.Join(others, "; "))
+}
+
+// Where x64 loads its kernel.
+const kernelsFrom, kernelsTo = 0xfffff800_00000000, 0xfffff808_00000000
+
+// search looks for the kernel in all that the page tables map there. It is nil
+// if there is none; the error is that of ctx.
+func (v view) search(ctx context.Context) (*image, error) {
+	done := errors.New("found")
+	var kernel *image
+	var magic [2]byte
+	_ = v.paging.Walk(ctx, &budget{v.image, maxTables}, func(p arch.Page, _ uint64) error {
+		if p.Virt < kernelsFrom || p.Virt >= kernelsTo || p.Size > 1<<21 {
+			return nil
+		}
+		for at := uint64(0); at < p.Size; at += PageSize {
+			if n, _ := v.image.ReadAt(magic[:], int64(p.Phys+at)); n < len(magic) || string(magic[:]) != "MZ" {
+				continue
+			}
+			if im, err := readImage(v.space, p.Virt+at); err == nil && im.isKernel() {
+				kernel = im
+				return done
+			}
+		}
+		return nil
+	}) // tables that cannot be read end the search as tables without a kernel do
+	return kernel, context.Cause(ctx)
 }
 
 // walk is a search for images.
@@ -140,11 +99,13 @@ func (w *walk) down(entry uint64) *image {
 			continue
 		}
 		im, err := readImage(w.v.space, page)
-		if err != nil || !im.has(entry) {
+		switch {
+		case err != nil:
 			continue
-		}
-		if im.isKernel() {
+		case im.isKernel():
 			return im
+		case !im.has(entry):
+			continue
 		}
 		name := "an image without a name"
 		if im.name() != "" {

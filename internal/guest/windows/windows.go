@@ -87,7 +87,11 @@ func fromNote(m *guest.Machine, o Options) (*guest.Windows, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := build(m, h, o)
+	all, err := spaces(m, h, o.StaleRegisters)
+	if err != nil {
+		return nil, err
+	}
+	w, err := build(m, h, all, o)
 	if err != nil {
 		return nil, fmt.Errorf("%w; --ignore-note makes the header from guest memory", err)
 	}
@@ -95,13 +99,10 @@ func fromNote(m *guest.Machine, o Options) (*guest.Windows, error) {
 	return w, nil
 }
 
-// build fills the header in and makes the contexts. It changes h.
-func build(m *guest.Machine, h Header, o Options) (*guest.Windows, error) {
-	all, err := spaces(m, h, o.StaleRegisters)
-	if err != nil {
-		return nil, err
-	}
-	k, err := findKDBG(h, all)
+// build fills the header in and makes the contexts, with the kernel's memory
+// mapped in one of some ways. It changes h.
+func build(m *guest.Machine, h Header, in []space, o Options) (*guest.Windows, error) {
+	k, err := findKDBG(h, in)
 	if err != nil {
 		return nil, err
 	}

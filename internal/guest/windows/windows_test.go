@@ -324,7 +324,7 @@ func TestRefused(t *testing.T) {
 		change func(*guest.Machine)
 		want   string
 	}{
-		{"no note", nil, func(m *guest.Machine) { m.VMCoreInfo = nil }, "Windows' kernel was not found"},
+		{"no note", nil, func(m *guest.Machine) { m.VMCoreInfo = nil }, "the kernel of Windows was not found"},
 		{"Linux", nil, func(m *guest.Machine) { copy(m.VMCoreInfo[24:], "OSRELEASE=6.1\n") }, "is that of a Linux kernel"},
 		{"size of the note", func(g *winguest.Guest) { g.NoteSize -= 4 }, nil, "bytes of contents, and a Windows crash dump header has 8192 or 4096: "},
 		{"note cut short", func(g *winguest.Guest) { g.NoteSize += 4 }, nil, "bytes of contents, and there are "},
