@@ -18,7 +18,7 @@ type CPU struct {
 	// NoPaging tells that State lacks those that translate addresses, and has
 	// zeros for them.
 	NoPaging bool
-	Trust Trust
+	Trust    Trust
 	// Reason says why Trust is not Valid, or in what Valid is limited, for the
 	// user.
 	Reason string
