@@ -81,6 +81,14 @@ func (o Options) All(format string) error {
 	return nil
 }
 
+// Physical refuses virtual addresses for a format that has physical ones only.
+func (o Options) Physical(format string) error {
+	if o.Mappings != nil {
+		return fmt.Errorf("%s has no virtual addresses: leave paging out or use the elf format", format)
+	}
+	return nil
+}
+
 // DefaultAlign is the alignment of memory in a file: the page of most
 // guests and the block of most file systems.
 const DefaultAlign = 4096

@@ -1,12 +1,15 @@
 // Package dumpfile opens a dump of a guest's memory, in whatever format it is,
 // as memory that can be read by guest-physical address. The formats are read
-// by packages vmcorefile, vboxfile and kdumpfile, which share no code with the writers.
+// by packages vmcorefile, vboxfile, kdumpfile and limefile, which share no code
+// with the writers.
 //
 //	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
 //	                   QEMU, its Python script or makedumpfile -E
 //	VirtualBox VMCore  of VirtualBox or guestcore
 //	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
 //	                   Zstandard, 32 and 64 bits, both byte orders
+//	LiME               version 1
+//	raw image          only by [OpenRaw]: there is nothing to tell it by
 //
 // The core of a process is no dump, though it is an ELF core too: [Open] tells
 // them apart by their notes and leaves it to package session.
@@ -22,6 +25,7 @@ import (
 	"os"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/dump/limefile"
 	"guestcore/internal/guest"
 )
 
@@ -39,9 +43,10 @@ type File struct {
 	Format string   // for people
 	Size   int64    // of the file, bytes
 
+	// What the file says of the guest; 0, nil and EM_NONE if it does not.
 	Class   elf.Class
 	Order   binary.ByteOrder
-	Machine elf.Machine // EM_NONE if the file does not say
+	Machine elf.Machine
 
 	// Block is the unit, in bytes, that the file holds memory in, padded with
 	// zeros where the guest has less; 1 if it holds any number of bytes.
@@ -94,6 +99,7 @@ var formats = []struct {
 	{"PAGEDUMP", openWindows},
 	{"KDUMP   ", openKdump},
 	{"makedumpfile\x00", openKdump},
+	{limefile.Magic, openLiME},
 }
 
 // Open opens a dump, until Close. A file that is none is an [ErrNotDump]; the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
@@ -63,8 +64,27 @@ func TestVBox(t *testing.T) {
 	}
 }
 
-// FuzzVBox opens files with damaged headers and notes, and reads them.
+// FuzzVBox opens files with damaged headers and notes: what they say they hold
+// can be read, and is not said to be absent.
 func FuzzVBox(f *testing.F) {
+	m := dumptest.Machine(f, f.TempDir(), arch.Guests[2], dumptest.Part{Size: 16}, dumptest.Part{Addr: 16, Size: 16, Kind: dumptest.Lost})
+	m.Devices = []guest.Range{{Addr: 0x1000, Size: 0x1000}}
+	m.CPUs = []guest.CPU{{State: &arch.X86{}, Trust: guest.Valid}}
+	for _, format := range vbox.Formats() {
+		job, err := format.Plan(m, dump.Options{Partial: true, Align: 1})
+		if err != nil {
+			f.Fatal(err)
+		}
+		path := f.TempDir() + "/dump"
+		if _, err := dump.ToFile(f.Context(), job, path, dump.FileOptions{}, nil); err != nil {
+			f.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := t.TempDir() + "/dump"
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -76,7 +96,15 @@ func FuzzVBox(f *testing.F) {
 		}
 		defer d.Close()
 		for _, r := range d.Ranges {
-			_, _ = d.ReadAt(make([]byte, min(r.Size, 4096)), int64(r.Addr))
+			p := make([]byte, min(r.Size, 4096))
+			if n, err := d.ReadAt(p, int64(r.Addr)); n != len(p) {
+				t.Errorf("of %+v, %d bytes can be read: %v", r, n, err)
+			}
+			for _, a := range d.Absent {
+				if strings.HasPrefix(d.Format, "VirtualBox") && a.Addr < r.End() && r.Addr < a.Addr+addr.GPA(a.Size) {
+					t.Errorf("%+v has what is absent, %+v", r, a)
+				}
+			}
 		}
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"guestcore/internal/argv"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/kdump"
+	"guestcore/internal/dump/lime"
+	"guestcore/internal/dump/raw"
 	"guestcore/internal/dump/vbox"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/dump/windmp"
@@ -24,7 +26,8 @@ import (
 )
 
 // formats are the formats a dump can have.
-var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}}, vbox.Formats())
+var formats = slices.Concat(dump.Table{vmcore.Format{}}, kdump.Formats(), dump.Table{windmp.Format{}}, vbox.Formats(),
+	dump.Table{lime.Format{}, raw.Format{}})
 
 var dumpCommand = command{
 	name:    "dump-guest-memory",

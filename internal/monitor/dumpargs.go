@@ -149,10 +149,8 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return err
 	}
 	switch {
-	case r.Paging && strings.HasPrefix(f.Name(), "vbox"):
+	case r.Paging && f.Name() != "elf":
 		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none: leave them out or use the elf format", f.Name())
-	case r.Paging && f.Name() != formats[0].Name():
-		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none, with QEMU too: leave them out or use the elf format", f.Name())
 	case r.IgnoreNote && f.Name() != "win-dmp":
 		return fmt.Errorf("--ignore-note is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
 	case r.FloatContext && f.Name() != "win-dmp":

@@ -3,6 +3,7 @@ package qemu
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/arch"
@@ -14,6 +15,14 @@ import (
 type armCPU struct {
 	env *cvalue.Object // CPUARMState
 	cpu *cvalue.Object // ARMCPU
+	// properties are the processor's. They tell what it has: since 4.1 of
+	// floating point, since 4.2 of SVE. nil: they are not known, or are older.
+	properties map[string]addr.HVA
+}
+
+// lacks reports whether the processor is known to have none of the properties.
+func (c armCPU) lacks(names ...string) bool {
+	return c.properties != nil && !slices.ContainsFunc(names, func(name string) bool { return c.properties[name] != 0 })
 }
 
 // armCPU is the vCPU that env is part of.
@@ -22,8 +31,12 @@ func (vm *VM) armCPU(env *cvalue.Object) (armCPU, error) {
 	if err != nil {
 		return armCPU{}, err
 	}
-	cpu, err := vm.cpuObject(l, env.Addr-addr.HVA(l.Env), "ARMCPU")
-	return armCPU{env, cpu}, err
+	c := armCPU{env: env}
+	c.cpu, err = vm.cpuObject(l, env.Addr-addr.HVA(l.Env), "ARMCPU")
+	if compareVersions(vm.version(), "4.2") >= 0 {
+		c.properties, _ = vm.properties(env.Addr - addr.HVA(l.Env))
+	}
+	return c, err
 }
 
 // readARM reads a vCPU of an Arm target, an [arch.ARM64] if it has AArch64 at
@@ -68,9 +81,9 @@ func (c armCPU) hasAArch64(vm *VM) bool {
 }
 
 // hasVFP reports whether the processor has registers for floating point or
-// vectors: MVFR0.SIMDReg, which QEMU clears where both are switched off. Since
-// 4.1 there are properties to do that, but none where the processor has neither
-// or, under KVM, where that is not QEMU's to decide (arm_cpu_post_init).
+// vectors: MVFR0.SIMDReg, which QEMU clears where both are switched off. The
+// properties to do that are there where the processor has them and, under TCG,
+// they are QEMU's to switch off (arm_cpu_post_init).
 func (c armCPU) hasVFP(vm *VM) bool {
 	cpu := c.cpu
 	for _, path := range []string{"isar.mvfr0", "mvfr0"} { // the first since 3.1
@@ -78,11 +91,8 @@ func (c armCPU) hasVFP(vm *VM) bool {
 			return cpu.Uint32(path)&0xf != 0
 		}
 	}
-	if vm.accelerator() == "tcg" && compareVersions(vm.version(), "4.1") >= 0 {
-		properties, err := vm.properties(c.cpu.Addr)
-		if err == nil && properties["vfp"] == 0 && properties["neon"] == 0 {
-			return false
-		}
+	if vm.accelerator() == "tcg" && c.lacks("vfp", "neon") {
+		return false
 	}
 	return cpu.Bool("has_vfp") || cpu.Bool("has_neon")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/ctype"
 	"guestcore/internal/cvalue"
 )
@@ -142,7 +143,6 @@ func TestARMLengths(t *testing.T) {
 		{"since 3.1", `"sve_max_vq": [8,4]`, map[string]uint64{"sve_max_vq": 4}, 0xf},
 		{"3.1, none", `"sve_max_vq": [8,4]`, nil, 0},
 		{"before", `"mvfr0": [0,4]`, nil, 0},
-		{"no property of it", `"has_el2": [0,1]`, nil, 0},
 	} {
 		c := armCPU{cpu: armObject(t, tt.members, tt.set)}
 		if got := c.lengths(); got != tt.want || c.cpu.Err() != nil {
@@ -150,8 +150,13 @@ func TestARMLengths(t *testing.T) {
 		}
 	}
 	c := armCPU{cpu: armTable(t, `{"x": {"S": {"fields": {"has_el2": [0,1]}}}}`, nil)}
+	c.properties = map[string]addr.HVA{"sve128": 0x1000, "vfp": 0x2000}
 	if c.lengths(); c.cpu.Err() == nil {
 		t.Error("a layout that does not tell of SVE is taken for a processor without")
+	}
+	c = armCPU{cpu: armTable(t, `{"x": {"S": {"fields": {"has_el2": [0,1]}}}}`, nil), properties: map[string]addr.HVA{"vfp": 0x2000}}
+	if got := c.lengths(); got != 0 || c.cpu.Err() != nil {
+		t.Errorf("a processor without a property of SVE has lengths %#x, %v", got, c.cpu.Err())
 	}
 }
 

@@ -43,7 +43,9 @@ func (c armCPU) lengths() uint64 {
 		return words[0]
 	case cpu.Has("sve_max_vq"): // since 3.1: all up to the longest
 		return 1<<min(cpu.Uint("sve_max_vq"), maxVQ) - 1
-	case cpu.Has("mvfr0"), cpu.Size() != 0: // before, no machine had SVE; since, this one's properties tell of none
+	case cpu.Has("mvfr0"): // before: no machine had SVE
+		return 0
+	case c.lacks("sve128"):
 		return 0
 	}
 	return cpu.Uint("sve_vq.map") // the error of a layout that does not tell

@@ -49,7 +49,14 @@ func (vm *VM) checkStates(l cpuLayout, cpus []vcpu) error {
 		if err != nil {
 			return err
 		}
-		thread, number, halted := s.Uint32("thread_id"), s.Uint32("cpu_index"), s.Uint32("halted")
+		halted := s.Uint32("halted")
+		thread, number := uint32(0), uint32(i)
+		if s.Has("thread_id") {
+			thread = s.Uint32("thread_id")
+		}
+		if s.Has("cpu_index") {
+			number = s.Uint32("cpu_index")
+		}
 		for _, flag := range []string{"created", "stop", "stopped", "vcpu_dirty"} {
 			if s.Has(flag) {
 				s.Bool(flag)
@@ -58,7 +65,7 @@ func (vm *VM) checkStates(l cpuLayout, cpus []vcpu) error {
 		if err := s.Err(); err != nil {
 			return fmt.Errorf("vCPU %d: %w", i, err)
 		}
-		if len(threads) > 0 && !threads[thread] {
+		if len(threads) > 0 && !threads[thread] && s.Has("thread_id") {
 			return fmt.Errorf("vCPU %d: its thread_id is %d, no thread of the process", i, thread)
 		}
 		if halted > 1 {

@@ -119,9 +119,9 @@ func fillRuns(groups [][]run, version string, members map[string]ctype.Place) er
 }
 
 // commonRecord is CPUState: that of a release which has its size, and in which
-// what the process tells is where it tells. It also settles where the registers
-// are: VMState tells; else CPUState.env_ptr points there or, since that went in
-// 8.2, they follow CPUState.
+// what the process tells is where it tells; with none, what the process tells.
+// It also settles where the registers are: VMState tells; else CPUState.env_ptr
+// points there or, since that went in 8.2, they follow CPUState.
 func (f *cpuFacts) commonRecord(releases []cpuRelease, envPtr func(offset uint64) (uint64, error)) (ctype.Record, error) {
 	failed := fmt.Errorf("none has a CPUState of %d bytes", f.common)
 	for _, r := range releases {
@@ -150,7 +150,11 @@ func (f *cpuFacts) commonRecord(releases []cpuRelease, envPtr func(offset uint64
 			return ctype.Record{Size: s.Size, Members: members}, nil
 		}
 	}
-	return ctype.Record{}, fmt.Errorf("%w of vCPUs: %w", ErrNoLayout, failed)
+	if len(f.state) == 0 || len(f.regs) == 0 {
+		return ctype.Record{}, fmt.Errorf("%w of vCPUs: %w", ErrNoLayout, failed)
+	}
+	f.notes = append(f.notes, fmt.Sprintf("CPUState is like none of the known ones (%v): vCPUs are numbered in QEMU's order, and what they were doing is not known", failed))
+	return ctype.Record{Size: f.common, Members: maps.Clone(f.state)}, nil
 }
 
 // statesOf are those CPUStates of a release that can be this one. They may be

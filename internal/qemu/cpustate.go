@@ -87,13 +87,18 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 	if err != nil {
 		return fail(err)
 	}
-	g.Index = int(common.Uint32("cpu_index"))
+	if common.Has("cpu_index") {
+		g.Index = int(common.Uint32("cpu_index"))
+	}
 	if common.Has("thread_id") {
 		g.Thread = int(common.Uint32("thread_id"))
 	}
 	doing := activityOf(common)
 	g.Activity = doing.String()
 	g.Trust, g.Reason = trust(common, doing, vm.accelerator(), r.lags)
+	if !common.Has("cpu_index") {
+		g.Reason = strings.TrimPrefix(g.Reason+"; its number is its place in QEMU's list, as its CPUState is unlike any known", "; ")
+	}
 	if err := common.Err(); err != nil {
 		g.Index = i
 		return fail(err)

@@ -105,7 +105,8 @@ func (vm *VM) knownLayouts(addressSpaceSize uint64) ([]layout, error) {
 	return out, nil
 }
 
-// walkStructs are the structures a memory walk goes through.
+// walkStructs are the structures a memory walk goes through, besides those of
+// QOM.
 var walkStructs = []string{"AddressSpace", "FlatView", "FlatRange", "MemoryRegion", "RAMBlock"}
 
 // familyNames names each release's layouts by all releases that a memory walk

@@ -1,6 +1,9 @@
 package qemu
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // layoutRuns are the runs of the structures that a memory walk goes through
 // (include/exec/memory.h, exec/ramblock.h, hw/boards.h, qom/object.c).
@@ -30,20 +33,23 @@ var layoutRuns = map[string][][]run{
 	}},
 }
 
+// walkRuns are the structures without which there is no memory walk.
+var walkRuns = slices.Concat(walkStructs, []string{"TypeImpl"})
+
 // machineRun is the run of MachineState with so much between its two parts.
 func machineRun(since string, gap uint64) run {
 	return run{since: since, members: []runMember{{"dump_guest_core", 1, 0}, {"", gap, 0}, {"ram_size", 8, 0}, {"maxram_size", 8, 0}}}
 }
 
-// checkRuns holds a table against what is next to what in its release. Layouts
-// of debug information need no such check.
-func (l layout) checkRuns() error {
-	for name, groups := range layoutRuns {
+// checkRuns holds structures of a table against what is next to what in its
+// release. Layouts of debug information need no such check.
+func (l layout) checkRuns(names ...string) error {
+	for _, name := range names {
 		r, release, ok := l.record(name)
 		if !ok {
 			continue
 		}
-		if err := checkRuns(groups, release, r.Members); err != nil {
+		if err := checkRuns(layoutRuns[name], release, r.Members); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -157,20 +157,20 @@ func (vm *VM) findMachine() (*machineObject, error) {
 }
 
 // machineLayouts are the layouts of a MachineState of a size in bytes: that of
-// the debug information, or all built-in ones that can be and agree with the
-// memory walk.
+// the debug information, or all of tables that can be and agree with the memory
+// walk.
 func (vm *VM) machineLayouts(size uint64) ([]ctype.Layouts, error) {
 	if !vm.layout.Table {
 		return []ctype.Layouts{vm.layout.Layouts}, nil
 	}
 	var out []ctype.Layouts
 	for _, l := range vm.layouts {
-		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size && l.Name == vm.layout.Name {
+		if ms, err := l.Struct("MachineState"); err == nil && ms.Size == size && l.Name == vm.layout.Name && l.checkRuns("MachineState") == nil {
 			out = append(out, l.Layouts)
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("no layout has a MachineState of %d bytes", size)
+		return nil, fmt.Errorf("no layout has such a MachineState of %d bytes", size)
 	}
 	return out, nil
 }

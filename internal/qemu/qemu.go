@@ -152,7 +152,7 @@ func (vm *VM) use(l layout) {
 // try reads the memory of the guest whose AddressSpace is at a. It fails
 // unless all that must hold in a QEMU does.
 func (vm *VM) try(a addr.HVA) error {
-	if err := vm.layout.checkRuns(); err != nil {
+	if err := vm.layout.checkRuns(walkRuns...); err != nil {
 		return err
 	}
 	vm.blockAt, vm.blocks = map[addr.HVA]*RAMBlock{}, nil

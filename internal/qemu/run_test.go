@@ -2,6 +2,8 @@ package qemu
 
 import (
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"guestcore/internal/ctype"
@@ -45,6 +47,68 @@ func TestRuns(t *testing.T) {
 				checkRun(t, r.version, "CPUState", cpuStateRuns, state.Members)
 			}
 		}
+	}
+}
+
+// The forms that the built-in tables have on other hosts agree with the runs,
+// too.
+func TestRunsOnOtherHosts(t *testing.T) {
+	walk, err := parseLayoutTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Collect(maps.Keys(layoutRuns))
+	for machine, abi := range hostABIs {
+		for version, table := range walk {
+			for _, form := range abi.tables(table) {
+				if err := (layout{Layouts: form}).checkRuns(names...); err != nil {
+					t.Errorf("%s on %v: %v", version, machine, err)
+				}
+			}
+		}
+		for _, target := range cpuTargets {
+			if target.untold {
+				continue
+			}
+			for _, r := range abi.releases(target, builtinReleases(t, target.suffix)) {
+				if err := checkRuns(target.runs, r.listed, r.env.Members); err != nil {
+					t.Errorf("%s of %s on %v: %v", target.env, r.version, machine, err)
+				}
+				for _, state := range r.states {
+					for _, form := range abi.states(state) {
+						if err := checkRuns(cpuStateRuns, r.version, form.Members); err != nil {
+							t.Errorf("CPUState of %s on %v: %v", r.version, machine, err)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// A MachineState that is none of QEMU's, as a distribution may have patched it,
+// costs what it tells and not the memory.
+func TestPatchedMachineState(t *testing.T) {
+	f := newFake(t, "9.2.0")
+	src := f.source(true)
+	records := map[string]ctype.Record{}
+	for _, name := range f.table.Structs() {
+		records[name], _ = f.table.Record(name)
+	}
+	patched := records["MachineState"]
+	patched = moved(patched, patched.Members["ram_size"].Offset, 8)
+	patched.Size -= 8
+	records["MachineState"] = patched
+	src.Layout = &LayoutFile{"patched", map[string]*ctype.Table{"9.2.0": ctype.MakeTable("9.2.0", records)}}
+	vm, err := Open(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(vm.layout.Name, "patched") {
+		t.Errorf("memory is walked by %s", vm.layout.Name)
+	}
+	if m := vm.Machine(); m.RAM != 0 || m.CPUs == 0 {
+		t.Errorf("RAM of %d bytes is believed, %d vCPUs", m.RAM, m.CPUs)
 	}
 }
 

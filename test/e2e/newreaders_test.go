@@ -71,7 +71,7 @@ func TestFlattened(t *testing.T) {
 	}
 }
 
-var dumpfile = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
+var dumpfileLine = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
 
 // crash9 asks crash 9 for the system, the stacks of the CPUs, the tasks, the kernel's log and the memory in use. The answer lacks
 // the dump's name; crash may warn of nothing.
@@ -89,7 +89,7 @@ func crash9(t *testing.T, dump string) string {
 	if warnings = strings.TrimSpace(warnings); warnings != "" {
 		t.Errorf("crash 9 warns of %s:\n%s", dump, warnings)
 	}
-	return dumpfile.ReplaceAllString(answer, "")
+	return dumpfileLine.ReplaceAllString(answer, "")
 }
 
 // drgn returns the guest's tasks as drgn finds them, each a line of its pid and name, and the stacks of its CPUs.

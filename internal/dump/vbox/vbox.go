@@ -88,8 +88,8 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err := o.Plain(f.Name()); err != nil {
 		return nil, err
 	}
-	if o.Mappings != nil {
-		return nil, fmt.Errorf("%s has no virtual addresses: leave paging out or use the elf format", f.Name())
+	if err := o.Physical(f.Name()); err != nil {
+		return nil, err
 	}
 	content, err := dump.Select(m, o)
 	if err != nil {

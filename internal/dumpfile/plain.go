@@ -1,0 +1,63 @@
+package dumpfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"guestcore/internal/addr"
+	"guestcore/internal/dump/limefile"
+	"guestcore/internal/extent"
+	"guestcore/internal/guest"
+)
+
+// openLiME opens a dump in LiME's form.
+func openLiME(path string) (*File, error) {
+	l, err := limefile.Open(path)
+	if errors.Is(err, limefile.ErrFormat) {
+		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Format: "LiME", Block: 1, memory: &l.Image, close: l.Close}
+	for _, e := range l.Map.Extents() {
+		if e.Kind == extent.Lost {
+			f.Lost = append(f.Lost, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: "is behind the end of the file, which is cut short"})
+		} else if n := len(f.Ranges); n > 0 && f.Ranges[n-1].End() == e.Addr {
+			f.Ranges[n-1].Size += e.Size
+		} else {
+			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
+		}
+	}
+	return f, nil
+}
+
+// OpenRaw opens an image of guest memory that begins at an address, until
+// Close. What is a gap in the guest's memory it cannot tell.
+func OpenRaw(path string, at addr.GPA) (*File, error) {
+	_, size, err := beginning(path)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		return nil, fmt.Errorf("%s: %w: it is empty", path, ErrNotDump)
+	}
+	if size > addr.MaxFileOff || at+addr.GPA(size) < at || int64(at+addr.GPA(size)) < 0 {
+		return nil, fmt.Errorf("%s: %w: no guest has %#x bytes of memory at %v", path, ErrNotDump, size, at)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	im := &guest.Image{
+		Ranges: []guest.Range{{Addr: at, Size: uint64(size)}},
+		Map:    &extent.Map[addr.GPA, addr.FileOff]{},
+		Files:  []addr.Source{file},
+	}
+	if err := im.Map.Insert(extent.Extent[addr.GPA, addr.FileOff]{Addr: at, Size: uint64(size)}); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &File{Path: path, Format: "raw image", Size: size, Block: 1, Ranges: im.Ranges, memory: im, close: file.Close}, nil
+}
