@@ -83,10 +83,9 @@ func (b *bench) kdumpShared(ctx context.Context) error {
 	there := *b
 	there.dir = xfs
 	err = there.kdump(ctx, kdumpGuest{
-		what:   fmt.Sprintf("%d MiB of random bytes, XFS", kdumpRandom>>20),
-		core:   func(context.Context) (string, error) { return core, nil },
-		stored: true,
-		least:  leastShared,
+		what:  fmt.Sprintf("%d MiB of random bytes, XFS", kdumpRandom>>20),
+		core:  func(context.Context) (string, error) { return core, nil },
+		least: leastShared,
 	}, match{"lzo", rig.Makedumpfile, "-l", []string{"kdump-lzo"}})
 	b.rows = there.rows
 	return err
@@ -138,7 +137,7 @@ func (b *bench) kdump(ctx context.Context, g kdumpGuest, m match) error {
 		all = append(all, &packing{command: []string{b.program, "dump", "--format", f, core}})
 	}
 	contest := all
-	floor := &packing{command: []string{"cp", "--sparse=never", "--reflink=never", elf}}
+	floor := &packing{command: []string{"cp", "--sparse=never", elf}}
 	if g.stored {
 		contest = append(contest[:len(all):len(all)], floor)
 	}
