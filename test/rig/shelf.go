@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,8 +20,11 @@ const diskLimit = 24 << 30 // bytes on disk that fixtures may take together; the
 // whole is the file that is written last into a fixture's folder.
 const whole = "whole"
 
-// held are the locks of the fixtures in use, kept until the process ends.
-var held []*os.File
+// held are the locks of the fixtures in use, kept until the process ends. Tests that run at the same time add to it.
+var held struct {
+	sync.Mutex
+	files []*os.File
+}
 
 // once has fill make what is in the folder dir unless it is there, among all processes, and holds it against evict.
 func once(dir string, fill func() error) error {
@@ -41,7 +45,9 @@ func once(dir string, fill func() error) error {
 			return err
 		}
 	}
-	held = append(held, use)
+	held.Lock()
+	held.files = append(held.files, use)
+	held.Unlock()
 	now := time.Now()
 	return os.Chtimes(dir, now, now)
 }
