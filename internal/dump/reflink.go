@@ -2,11 +2,14 @@ package dump
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/extent"
+	"guestcore/internal/guest"
 )
 
 // shareRange has the file system share blocks of src instead of copying them
@@ -50,6 +53,29 @@ func (s *regular) ShareAt(off int64, src *os.File, srcOff, n int64) (shared bool
 	behind := before + length
 	done, err = s.CopyAt(off+behind, src, srcOff+behind, n-behind)
 	return true, behind + done, err
+}
+
+// ShareMemory has the file system share n bytes of guest memory from a on with
+// their source, at off of a sink that can do so, if one extent of a file has them
+// all. Else it does nothing, and shared is false.
+func ShareMemory(s Sink, off int64, im *guest.Image, a addr.GPA, n int64) (shared bool, err error) {
+	to, ok := s.(sharer)
+	if !ok {
+		return false, nil
+	}
+	e := im.Map.Clip(a, uint64(n))
+	if len(e) != 1 || e[0].Kind != extent.Data || e[0].Size != uint64(n) {
+		return false, nil
+	}
+	src, ok := im.Files[e[0].Off.File()].(*os.File)
+	if !ok {
+		return false, nil
+	}
+	shared, done, err := to.ShareAt(off, src, e[0].Off.Offset(), n)
+	if err != nil {
+		err = fmt.Errorf("guest memory at %#x: %w", uint64(a)+uint64(done), err)
+	}
+	return shared, err
 }
 
 // shareable is the part of n bytes from off on that consists of whole blocks,

@@ -2,8 +2,10 @@ package dump_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +13,8 @@ import (
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
+	"guestcore/internal/dump/kdump"
+	"guestcore/internal/dump/kdumpfile"
 )
 
 // sharing are the file systems that can share blocks and that Linux has in its
@@ -138,5 +142,55 @@ func TestReflinkPerExtent(t *testing.T) {
 	}
 	if got := read(t, s.Path); !bytes.Equal(got[len(got)-10<<20:], dumptest.Want(parts, 0, 10<<20)) {
 		t.Error("wrong bytes")
+	}
+}
+
+// TestReflinkPacked has pages that no format makes shorter, and others between
+// them, so that the former do not lie at blocks of themselves.
+func TestReflinkPacked(t *testing.T) {
+	for _, fstype := range sharing {
+		t.Run(fstype, func(t *testing.T) { reflinksPacked(t, mountSharing(t, fstype)) })
+	}
+}
+
+func reflinksPacked(t *testing.T, dir string) {
+	t.Helper()
+	g, err := arch.GuestByName("X86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const noise = 8 << 20
+	m := dumptest.Machine(t, dir, g, dumptest.Part{Addr: 0, Size: 3 * noise})
+	memory := make([]byte, 3*noise)
+	rand.NewChaCha8([32]byte{}).Read(memory)
+	text := bytes.Repeat([]byte("a page that gets shorter"), noise/24+1)
+	copy(memory[noise:2*noise], text)
+	copy(memory[2*noise+0x5000:], text[:0x1000]) // one such page
+	if _, err := m.Image.Files[0].(*os.File).WriteAt(memory, 0); err != nil {
+		t.Fatal(err)
+	}
+	format, err := dump.Table(kdump.Formats()).Find("kdump-lzo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := format.Plan(m, dump.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := dump.ToFile(t.Context(), job, filepath.Join(dir, "vmcore"), dump.FileOptions{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Reflinked != 2*noise-256<<10 || s.Size > job.Plan().Size || !strings.Contains(s.String(), "reflinked 15.8 MiB") {
+		t.Errorf("reflinked %d bytes, %d long, planned %d: %v", s.Reflinked, s.Size, job.Plan().Size, s)
+	}
+	f, err := kdumpfile.Open(s.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := make([]byte, len(memory))
+	if n, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, memory) {
+		t.Errorf("not the same memory: %d bytes, %v", n, err)
 	}
 }

@@ -38,6 +38,9 @@ func (s Summary) String() string {
 	}
 	if s.Packed {
 		how = append(how, fmt.Sprintf("%s, %s", s.Format, Bytes(s.Size)))
+		if s.Reflinked > 0 {
+			how = append(how, "reflinked "+Bytes(s.Reflinked))
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s of guest memory in %.2f s (%s)", s.Path, Bytes(s.Memory), s.Elapsed.Seconds(), strings.Join(how, ", "))

@@ -95,7 +95,7 @@ func ask(t *testing.T, questions string, arguments ...string) string {
 	if result.Status != 0 || !ok {
 		t.Fatalf("crash 9 %q ended with status %d:\n%s", arguments, result.Status, result.Output)
 	}
-	return dumpfile.ReplaceAllString(answer, "")
+	return dumpfileLine.ReplaceAllString(answer, "")
 }
 
 // drgnTasks are the pid and the name of each task that drgn sees, sorted.

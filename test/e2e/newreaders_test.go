@@ -30,17 +30,19 @@ func TestNewReaders(t *testing.T) {
 		name   string
 		flags  []string
 		filter bool // makedumpfile reads it
+		dump   func(*testing.T, *rig.Fixture, ...string) string
 	}{
-		{"elf", nil, true},
-		{"kdump-zlib", []string{"--format", "kdump-zlib"}, true},
-		{"kdump-lzo", []string{"--format", "kdump-lzo"}, true},
-		{"kdump-snappy", []string{"--format", "kdump-snappy"}, false}, // Debian's makedumpfile has no snappy
-		{"kdump-zstd", []string{"--format", "kdump-zstd"}, true},
-		{"flattened", []string{"--format", "kdump-zlib", "--flattened"}, false}, // makedumpfile -R must come first
+		{"elf", nil, true, dumpFile},
+		{"kdump-zlib", []string{"--format", "kdump-zlib"}, true, dumpFile},
+		{"kdump-lzo", []string{"--format", "kdump-lzo"}, true, dumpFile},
+		{"kdump-lzo, shared", []string{"--format", "kdump-lzo"}, true, sharedFile},
+		{"kdump-snappy", []string{"--format", "kdump-snappy"}, false, dumpFile}, // Debian's makedumpfile has no snappy
+		{"kdump-zstd", []string{"--format", "kdump-zstd"}, true, dumpFile},
+		{"flattened", []string{"--format", "kdump-zlib", "--flattened"}, false, dumpFile}, // makedumpfile -R must come first
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			files := []string{dumpFile(t, fixture, test.flags...)}
+			files := []string{test.dump(t, fixture, test.flags...)}
 			if test.filter {
 				files = append(files, refilter(t, files[0]))
 			}
@@ -69,7 +71,7 @@ func TestFlattened(t *testing.T) {
 	}
 }
 
-var dumpfile = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
+var dumpfileLine = regexp.MustCompile(`(?m)^ *DUMPFILE: .*\n`)
 
 // crash9 asks crash 9 for the system, the stacks of the CPUs, the tasks, the kernel's log and the memory in use. The answer lacks
 // the dump's name; crash may warn of nothing.
@@ -87,7 +89,7 @@ func crash9(t *testing.T, dump string) string {
 	if warnings = strings.TrimSpace(warnings); warnings != "" {
 		t.Errorf("crash 9 warns of %s:\n%s", dump, warnings)
 	}
-	return dumpfile.ReplaceAllString(answer, "")
+	return dumpfileLine.ReplaceAllString(answer, "")
 }
 
 // drgn returns the guest's tasks as drgn finds them, each a line of its pid and name, and the stacks of its CPUs.

@@ -19,9 +19,10 @@ type batch struct {
 type bundle struct {
 	batch
 	page  []byte   // one page after the other, as the guest has them
-	data  []byte   // what to store of them: in page if all are plain, else in buf
+	data  []byte   // what to store of them: in page if all are noise, else in buf
 	buf   []byte   // of data
 	packs []packed // of each page
+	plain bool     // all pages are stored as they are
 }
 
 // packed is what became of a page; those of a batch lie one behind the other
@@ -41,11 +42,11 @@ func (u *bundle) read(im *guest.Image, size int64) error {
 	return dump.ReadMemory(im, u.page, u.addr)
 }
 
-// pack compresses the pages, of size bytes each. As long as all are plain,
+// pack compresses the pages, of size bytes each. As long as all are noise,
 // nothing is copied.
 func (u *bundle) pack(p packer, size int) {
-	u.data, u.packs = u.buf[:0], u.packs[:0]
-	plain := 0 // bytes of the first pages, which are
+	u.data, u.packs, u.plain = u.buf[:0], u.packs[:0], true
+	plain := 0 // bytes of the first pages, which are noise
 	for at := 0; at < len(u.page); at += size {
 		page := u.page[at : at+size]
 		noise := isNoise(page)
@@ -57,7 +58,9 @@ func (u *bundle) pack(p packer, size int) {
 		if plain == at {
 			u.data = append(u.data, u.page[:plain]...)
 		}
-		u.packs = append(u.packs, u.packPage(p, page, noise))
+		became := u.packPage(p, page, noise)
+		u.packs = append(u.packs, became)
+		u.plain = u.plain && became.plain
 	}
 	u.buf = u.data
 	if plain == len(u.page) {

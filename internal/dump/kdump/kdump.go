@@ -12,6 +12,9 @@
 //	then        the other pages, each compressed on its own, or stored as it
 //	            is where that is not shorter
 //
+// Long runs of pages stored as they are begin with a block of the file system
+// if that can share them with their source. What is before them is not used.
+//
 // It differs from QEMU's own files where readers ask for it. The release, the
 // version and the system's name are filled in, without which libkdumpfile and
 // drgn do not know the architecture. phys_base is read as the decimal number
@@ -85,6 +88,7 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	}
 	notes := note.Of(m, content, o)
 	l := newLayout(m.Arch.Class, size, pages, int64(len(notes.Bytes)))
+	align := max(o.Align, dump.DefaultAlign)
 	j := &job{
 		image:  m.Image,
 		order:  m.Arch.Order,
@@ -93,10 +97,11 @@ func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 		pages:  pages,
 		layout: l,
 		packer: pack,
+		align:  align,
 		flat:   o.Flattened,
 		plan: dump.Plan{
 			Format:  f.Name(),
-			Size:    l.data + (pages.count+1)*size,
+			Size:    l.data + (pages.count+1)*size + pages.count*size/piece*align,
 			Memory:  content.Memory(),
 			Space:   l.data + size,
 			Packed:  true,
@@ -127,6 +132,7 @@ type job struct {
 	pages  *pages
 	layout *layout
 	packer func() packer
+	align  int64  // of pages that the file system may share, bytes
 	head   []byte // main header, sub header and notes
 	flat   bool
 	plan   dump.Plan

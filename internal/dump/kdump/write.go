@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"guestcore/internal/dump"
+	"guestcore/internal/guest"
 )
 
 const (
@@ -37,19 +38,22 @@ func (j *job) write(ctx context.Context, s dump.Sink, p dump.Progress) error {
 	}
 	workers := min(2*cap(packers), maxWorkers)
 	line := newPipeline(workers)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return line.feed(ctx, j.scan) })
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return line.feed(running, j.scan) })
 	for range workers {
 		g.Go(func() error {
-			return line.run(ctx,
+			return line.run(running,
 				func(u *bundle) error { return j.fill(u, packers) },
 				func(u *bundle) error {
 					defer p.Add(u.memory)
-					return w.put(u)
+					return w.put(running, u)
 				})
 		})
 	}
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
 	return w.flush(0)
@@ -96,6 +100,9 @@ func (j *job) writeHead(s dump.Sink) error {
 // writer puts batches into the file, in their order.
 type writer struct {
 	sink  dump.Sink
+	image *guest.Image
+	align int64 // of pages that are shared, bytes
+	debt  debt
 	order binary.ByteOrder
 	flag  uint32 // of compressed pages
 	block uint32 // bytes
@@ -108,7 +115,7 @@ type writer struct {
 // newWriter writes the page of zeros first.
 func (j *job) newWriter(s dump.Sink) (*writer, error) {
 	l := j.layout
-	w := &writer{sink: s, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
+	w := &writer{sink: s, image: j.image, align: j.align, order: j.order, flag: j.flag, block: uint32(l.block), zero: l.data, data: l.data, at: l.descs}
 	return w, w.store(make([]byte, l.block))
 }
 
@@ -120,11 +127,14 @@ func (w *writer) store(p []byte) error {
 }
 
 // put writes the pages of a batch and describes them.
-func (w *writer) put(u *bundle) error {
+func (w *writer) put(ctx context.Context, u *bundle) error {
 	if u.zero {
 		return w.putZeros(u.count)
 	}
-	at := w.data
+	at, shared, err := w.share(ctx, u)
+	if err != nil {
+		return err
+	}
 	for _, p := range u.packs {
 		switch {
 		case p.size == 0:
@@ -139,6 +149,10 @@ func (w *writer) put(u *bundle) error {
 	}
 	if err := w.flush(piece); err != nil {
 		return err
+	}
+	if shared {
+		w.data = at
+		return nil
 	}
 	if len(u.data) == 0 {
 		return nil
