@@ -8,6 +8,7 @@
 package inferior
 
 import (
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -67,10 +68,14 @@ func (h Host) PointerSize() int {
 // Thread is one thread with its registers.
 type Thread struct {
 	TID    int
+	Inner  int    // how the process itself knows the thread, in a PID namespace of its own; 0: by TID
 	Name   string // empty when the source does not say
 	Signal int    // the host's number of the signal it stopped with, 0 for none
 	Notes  []Note // register sets and siginfo, as the kernel's core notes lay them out
 }
+
+// OwnTID is the number by which the process itself knows the thread.
+func (t *Thread) OwnTID() int { return cmp.Or(t.Inner, t.TID) }
 
 // Note returns the descriptor of the thread's note of a type, nil if it has
 // none.

@@ -41,7 +41,7 @@ func (vm *VM) checkCPUs(l cpuLayout, t cpuTarget) error {
 func (vm *VM) checkStates(l cpuLayout, cpus []vcpu) error {
 	threads := map[uint32]bool{}
 	for _, t := range vm.src.Process.Threads() {
-		threads[uint32(t.TID)] = true
+		threads[uint32(t.OwnTID())] = true
 	}
 	numbers := map[uint32]bool{}
 	for i, c := range cpus {

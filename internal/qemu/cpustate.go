@@ -49,6 +49,17 @@ func (vm *VM) state(c vcpu) (arch.State, error) {
 	return r.read(vm, env)
 }
 
+// threadByOwn is the thread that QEMU knows by a number, which in a container is
+// another one than from outside.
+func (vm *VM) threadByOwn(own int) int {
+	for _, t := range vm.src.Process.Threads() {
+		if t.OwnTID() == own {
+			return t.TID
+		}
+	}
+	return own
+}
+
 // CPUs reads the registers of all vCPUs, in the order of their numbers. What
 // is wrong with one vCPU is its Reason; an error means that there are none to
 // be found.
@@ -91,7 +102,7 @@ func (vm *VM) guestCPU(i int, c vcpu) guest.CPU {
 		g.Index = int(common.Uint32("cpu_index"))
 	}
 	if common.Has("thread_id") {
-		g.Thread = int(common.Uint32("thread_id"))
+		g.Thread = vm.threadByOwn(int(common.Uint32("thread_id")))
 	}
 	doing := activityOf(common)
 	g.Activity = doing.String()

@@ -17,6 +17,16 @@ import (
 	"guestcore/test/testkit"
 )
 
+// programGuest is a guest that was stopped in the last loop of a program.
+func programGuest(t testing.TB, build rig.Build, target, name string, p rig.Program) *rig.Fixture {
+	t.Helper()
+	return testkit.Boot(t, testkit.Emulator(t, build, target), rig.Config{
+		Name: name, Bare: true, NoVMCoreInfo: true, Args: p.Args,
+		Files: map[string][]byte{p.File: p.Image},
+		Ready: []rig.Word{{Addr: p.Done, Value: p.DoneValue}},
+	})
+}
+
 // realSource is the process in a fixture's core, with its executable.
 func realSource(t testing.TB, f *rig.Fixture, exe string) Source {
 	t.Helper()

@@ -4,21 +4,14 @@ import (
 	"testing"
 
 	"guestcore/test/rig"
-	"guestcore/test/testkit"
 )
 
 // VMState tells in all releases where QEMU keeps the guest's process table, and
 // tells what debug information does.
 func TestProcessTable(t *testing.T) {
-	program := rig.PPC64Program(true)
-	config := rig.Config{
-		Name: "registers", Bare: true, NoVMCoreInfo: true, Args: program.Args,
-		Files: map[string][]byte{program.File: program.Image},
-		Ready: []rig.Word{{Addr: program.Done, Value: program.DoneValue}},
-	}
 	for _, build := range []rig.Build{rig.Bullseye, rig.Stock, rig.Dwarf, rig.Trixie, rig.Sid} {
 		t.Run(string(build), func(t *testing.T) {
-			f := testkit.Boot(t, testkit.Emulator(t, build, "ppc64"), config)
+			f := programGuest(t, build, "ppc64", "registers", rig.PPC64Program(true))
 			vm, err := Open(realSource(t, f, f.QEMU.Exe))
 			if err != nil {
 				t.Fatal(err)

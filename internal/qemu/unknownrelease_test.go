@@ -9,7 +9,6 @@ import (
 
 	"guestcore/internal/guest"
 	"guestcore/test/rig"
-	"guestcore/test/testkit"
 )
 
 // The registers of a QEMU whose release is in no table are read as they are, or
@@ -20,11 +19,6 @@ func TestUnknownRelease(t *testing.T) {
 		"x86_64": rig.X86Program(), "aarch64": rig.AArch64Program(false), "arm": rig.ARMProgram(false),
 		"s390x": rig.S390XProgram(), "ppc64": rig.PPC64Program(true), "riscv64": rig.RISCVProgram("riscv64"),
 	} {
-		config := rig.Config{
-			Name: "registers", Bare: true, NoVMCoreInfo: true, Args: program.Args,
-			Files: map[string][]byte{program.File: program.Image},
-			Ready: []rig.Word{{Addr: program.Done, Value: program.DoneValue}},
-		}
 		for _, build := range []rig.Build{rig.Stock, rig.Trixie, rig.Sid} {
 			for name, keep := range map[string]func(order int) bool{
 				"between": func(order int) bool { return order != 0 },
@@ -32,7 +26,7 @@ func TestUnknownRelease(t *testing.T) {
 				"older":   func(order int) bool { return order > 0 },
 			} {
 				t.Run(fmt.Sprint(target, "/", build, "/", name), func(t *testing.T) {
-					f := testkit.Boot(t, testkit.Emulator(t, build, target), config)
+					f := programGuest(t, build, target, "registers", program)
 					vm, err := Open(realSource(t, f, f.QEMU.Exe))
 					if err != nil {
 						t.Fatal(err)
@@ -85,6 +79,23 @@ func states(t *testing.T, vm *VM) (out []any) {
 // it. It reports false if none is left.
 func (vm *VM) forget(t *testing.T, keep func(order int) bool) bool {
 	t.Helper()
+	left := 0
+	vm.relayout(t, func(releases []cpuRelease) []cpuRelease {
+		own := numbers(vm.version())[:2]
+		releases = slices.DeleteFunc(releases, func(r cpuRelease) bool { return !keep(slices.Compare(numbers(r.version)[:2], own)) })
+		later := func(r cpuRelease) bool { return compareVersions(r.version, vm.version()) > 0 }
+		for i, r := range releases {
+			releases[i].own = i == 0 && !later(r) && slices.ContainsFunc(releases, later)
+		}
+		left = len(releases)
+		return releases
+	})
+	return left > 0
+}
+
+// relayout finds the layout of the vCPUs anew, with other releases.
+func (vm *VM) relayout(t *testing.T, change func([]cpuRelease) []cpuRelease) {
+	t.Helper()
 	cpus, err := vm.cpus()
 	if err != nil {
 		t.Fatal(err)
@@ -97,19 +108,9 @@ func (vm *VM) forget(t *testing.T, keep func(order int) bool) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := numbers(vm.version())[:2]
-	releases = slices.DeleteFunc(releases, func(r cpuRelease) bool { return !keep(slices.Compare(numbers(r.version)[:2], own)) })
-	later := func(r cpuRelease) bool { return compareVersions(r.version, vm.version()) > 0 }
-	for i, r := range releases {
-		releases[i].own = i == 0 && !later(r) && slices.ContainsFunc(releases, later)
-	}
-	if len(releases) == 0 {
-		return false
-	}
-	l, err := vm.composeCPULayout(target, cpus[0], releases)
+	l, err := vm.composeCPULayout(target, cpus[0], change(releases))
 	if err == nil {
 		err = vm.checkCPUs(l, target)
 	}
 	vm.cpuLayout = func() (cpuLayout, error) { return l, err }
-	return true
 }

@@ -12,7 +12,6 @@ import (
 	"guestcore/internal/ctype"
 	"guestcore/internal/inferior"
 	"guestcore/test/rig"
-	"guestcore/test/testkit"
 )
 
 // A wrong layout is refused, or reads what the right one reads: the offsets of
@@ -28,15 +27,10 @@ func TestWrongLayouts(t *testing.T) {
 		"x86_64": rig.X86Program(), "aarch64": rig.AArch64Program(false), "arm": rig.ARMProgram(false),
 		"s390x": rig.S390XProgram(), "ppc64": rig.PPC64Program(true), "riscv64": rig.RISCVProgram("riscv64"),
 	} {
-		config := rig.Config{
-			Name: "registers", Bare: true, NoVMCoreInfo: true, Args: program.Args,
-			Files: map[string][]byte{program.File: program.Image},
-			Ready: []rig.Word{{Addr: program.Done, Value: program.DoneValue}},
-		}
 		for _, build := range []rig.Build{rig.Stock, rig.Trixie, rig.Sid} {
 			for name, exe := range map[string]bool{"executable": true, "no executable": false} {
 				t.Run(fmt.Sprint(target, "/", build, "/", name), func(t *testing.T) {
-					s := newSubject(t, testkit.Boot(t, testkit.Emulator(t, build, target), config), exe)
+					s := newSubject(t, programGuest(t, build, target, "registers", program), exe)
 					s.tryMutants(t, tries)
 				})
 			}

@@ -111,6 +111,7 @@ func mountXFS(ctx context.Context, dir string, size int64) (string, func(), erro
 	}
 	return at, func() {
 		syscall.Unmount(at, syscall.MNT_DETACH)
+		os.Remove(at)
 		os.Remove(image)
 	}, nil
 }

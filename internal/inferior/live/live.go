@@ -134,7 +134,7 @@ func (p *Process) readThreads() error {
 	}
 	p.threads = nil
 	for _, tid := range tids {
-		t := inferior.Thread{TID: tid}
+		t := inferior.Thread{TID: tid, Inner: ownTID(p.dir, tid)}
 		if name, err := os.ReadFile(filepath.Join(p.dir, "task", strconv.Itoa(tid), "comm")); err == nil {
 			t.Name = strings.TrimSuffix(string(name), "\n")
 		}
