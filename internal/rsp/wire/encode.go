@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 )
 
 // AppendPacket appends $body#cc to dst. Runs of a byte are encoded, so that a
@@ -94,7 +95,13 @@ func checksum(p []byte) byte {
 
 // run is how often the first byte of p stands there in a row.
 func run(p []byte) int {
+	same := ones * uint64(p[0])
 	n := 1
+	for ; n+8 <= len(p); n += 8 {
+		if other := binary.LittleEndian.Uint64(p[n:]) ^ same; other != 0 {
+			return n + bits.TrailingZeros64(other)/8
+		}
+	}
 	for n < len(p) && p[n] == p[0] {
 		n++
 	}
@@ -110,10 +117,13 @@ const (
 
 // appendRun appends n times c, as c * count where that is shorter.
 func appendRun(dst []byte, c byte, n int) []byte {
+	for ; n > maxRepeat; n -= maxRepeat + 1 {
+		dst = append(dst, c, repeat, maxRepeat+repeatBias)
+	}
 	for n > 0 {
 		dst = append(dst, c)
 		n--
-		k := min(n, maxRepeat)
+		k := n
 		// The count must not look like a sign of the framing.
 		for k >= minRepeat && bytes.IndexByte([]byte("#$+-"), byte(k+repeatBias)) >= 0 {
 			k--

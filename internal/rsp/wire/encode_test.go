@@ -61,3 +61,34 @@ func BenchmarkAppendPacket(b *testing.B) {
 		dst = AppendPacket(dst[:0], body)
 	}
 }
+
+// BenchmarkZeros is the cost of memory without anything in it.
+func BenchmarkZeros(b *testing.B) {
+	body := bytes.Repeat([]byte("0"), 1<<17)
+	var dst []byte
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		dst = AppendPacket(dst[:0], body)
+	}
+}
+
+// TestRunsOfAllLengths takes apart what was made of runs, by the decoder.
+func TestRunsOfAllLengths(t *testing.T) {
+	for n := range 500 {
+		body := append(bytes.Repeat([]byte("0"), n), "1f"...)
+		packet := AppendPacket(nil, body)
+		dec := NewReplyDecoder(1000)
+		var got []byte
+		for _, c := range packet {
+			if e, ok := dec.Byte(c); ok && e.Kind == Packet {
+				got = e.Body
+			}
+		}
+		if !bytes.Equal(got, body) {
+			t.Fatalf("a run of %d is sent as %q, which is %q", n, packet, got)
+		}
+		if most := 3*(n/98) + 12; len(packet) > most {
+			t.Fatalf("a run of %d takes %d bytes: %q", n, len(packet), packet)
+		}
+	}
+}
