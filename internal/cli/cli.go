@@ -147,6 +147,8 @@ CORE is a core file, plain or compressed (zstd, lz4, xz, gzip, bzip2), or coredu
 systemd-coredump keeps, or coredump:PID for that of a process. Instead of it --pid takes a QEMU that runs or hangs, and
 --upstream one that a gdbserver has.
 
+DUMP is a dump of a guest's memory, whoever made it, or raw:FILE or raw:FILE@ADDRESS for a file with nothing else.
+
 "guestcore help COMMAND" lists a command's flags.
 `)
 }

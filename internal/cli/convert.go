@@ -68,7 +68,7 @@ func notToConvert(err error) error {
 	case errors.Is(err, dumpfile.ErrProcess):
 		return fmt.Errorf("%w: \"guestcore dump\" makes a dump of it", err)
 	case errors.Is(err, dumpfile.ErrNotDump):
-		return fmt.Errorf("%w: it begins like none of the formats that can be read; of a file with nothing but guest memory write raw:FILE", err)
+		return fmt.Errorf("%w: it begins like none of the formats that can be read; of a file with nothing but guest memory write raw:FILE, or raw:FILE@ADDRESS if that does not begin at 0", err)
 	}
 	return err
 }

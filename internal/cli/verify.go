@@ -89,7 +89,7 @@ type subject struct {
 
 // subject opens a file as what it is.
 func (s *source) subject(e *env, path string) (*subject, error) {
-	f, err := dumpfile.Open(path)
+	f, err := dumpfile.OpenNamed(path)
 	if errors.Is(err, dumpfile.ErrNotDump) || errors.Is(err, fs.ErrNotExist) { // as coredump:PID is not
 		found, err := s.coreSubject(e, path)
 		return found, neither(path, err)

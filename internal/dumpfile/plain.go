@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/dump/limefile"
@@ -23,7 +25,7 @@ func openLiME(path string) (*File, error) {
 	f := &File{Format: "LiME", Block: 1, memory: &l.Image, close: l.Close}
 	for _, e := range l.Map.Extents() {
 		if e.Kind == extent.Lost {
-			f.Lost = append(f.Lost, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: "is behind the end of the file, which is cut short"})
+			f.Lost = append(f.Lost, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: behindEnd})
 		} else if n := len(f.Ranges); n > 0 && f.Ranges[n-1].End() == e.Addr {
 			f.Ranges[n-1].Size += e.Size
 		} else {
@@ -31,6 +33,26 @@ func openLiME(path string) (*File, error) {
 		}
 	}
 	return f, nil
+}
+
+// raw is what the name of an image begins with that has guest memory alone.
+const raw = "raw:"
+
+// OpenNamed opens a dump by what a user calls it: raw:FILE for an image of
+// guest memory that begins at 0, raw:FILE@ADDRESS for one that begins there, and
+// else FILE, for [Open]. An address is decimal or, with 0x, hexadecimal.
+func OpenNamed(name string) (*File, error) {
+	path, ok := strings.CutPrefix(name, raw)
+	if !ok {
+		return Open(name)
+	}
+	at := uint64(0)
+	if i := strings.LastIndexByte(path, '@'); i >= 0 {
+		if n, err := strconv.ParseUint(path[i+1:], 0, 63); err == nil {
+			path, at = path[:i], n
+		}
+	}
+	return OpenRaw(path, addr.GPA(at))
 }
 
 // OpenRaw opens an image of guest memory that begins at an address, until

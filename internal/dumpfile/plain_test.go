@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"guestcore/internal/addr"
@@ -76,5 +77,62 @@ func TestOpenRaw(t *testing.T) {
 	}
 	if f.Where(0x1002) != "offset 0x2 of "+path {
 		t.Error(f.Where(0x1002))
+	}
+}
+
+// A user names a raw image, and where it begins.
+func TestOpenNamed(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"image", "at@home", "0x10@0x20"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("0123"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, at := range map[string]addr.GPA{"image": 0, "image@4096": 4096, "image@0x40000000": 0x40000000, "at@home": 0, "0x10@0x20@0x30": 0x30} {
+		f, err := dumpfile.OpenNamed("raw:" + dir + "/" + name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		defer f.Close()
+		if f.Ranges[0].Addr != at || f.Ranges[0].Size != 4 {
+			t.Errorf("%s: %+v", name, f.Ranges)
+		}
+	}
+	if _, err := dumpfile.OpenNamed(dir + "/image"); !errors.Is(err, dumpfile.ErrNotDump) {
+		t.Errorf("without raw: %v", err)
+	}
+}
+
+// LiME's form and a raw image do not say what machine they are of, and are a
+// source of guest memory once somebody does.
+func TestConvertPlain(t *testing.T) {
+	m := machine(t, arch.Guests[2], guests["a PC"])
+	want := digest(t, open(t, write(t, writers()[0], m)))
+	f := open(t, write(t, writer{"lime", lime.Format{}, dump.Options{}}, m))
+	if _, err := f.Guest(""); err == nil || !strings.Contains(err.Error(), "--arch") {
+		t.Errorf("of a machine that is not known: %v", err)
+	}
+	for _, w := range writers() {
+		again, err := f.Guest("X86_64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := digest(t, open(t, write(t, w, again))); got != want {
+			t.Errorf("%s has other memory", w.name)
+		}
+	}
+	image, err := dumpfile.OpenRaw(write(t, writer{"raw", raw.Format{}, dump.Options{}}, m), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	again, err := image.Guest("X86_64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, _ := verify.OfMachine("core", m)
+	if res := check(t, core, source(open(t, write(t, writers()[1], again)))); !res.OK() || res.Bytes == 0 {
+		t.Errorf("%+v", res)
 	}
 }

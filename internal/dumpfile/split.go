@@ -13,10 +13,10 @@ import (
 )
 
 // OpenParts opens a dump that is in several files, the parts of a kdump file
-// that makedumpfile has split, in any order; one file is opened by [Open].
+// that makedumpfile has split, in any order; one file is opened by [OpenNamed].
 func OpenParts(paths []string) (*File, error) {
 	if len(paths) == 1 {
-		return Open(paths[0])
+		return OpenNamed(paths[0])
 	}
 	s := &split{}
 	for _, path := range paths {

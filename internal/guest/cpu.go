@@ -15,7 +15,10 @@ type CPU struct {
 	Activity string
 	// State is its registers, nil when Trust is Unknown.
 	State arch.State
-	Trust Trust
+	// NoPaging tells that State lacks those that translate addresses, and has
+	// zeros for them.
+	NoPaging bool
+	Trust    Trust
 	// Reason says why Trust is not Valid, or in what Valid is limited, for the
 	// user.
 	Reason string

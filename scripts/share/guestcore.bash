@@ -18,6 +18,10 @@ _guestcore() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_guestcore_values "$verb" "$before")" -- "$word")
 		return
 		;;
+	--arch)
+		mapfile -t COMPREPLY < <(compgen -W "$archs" -- "$word")
+		return
+		;;
 	--*-dir | --sysroot)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return

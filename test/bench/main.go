@@ -62,7 +62,7 @@ type part struct {
 
 // parts are those that one of the names stands for.
 func (b *bench) parts(names []string) ([]part, error) {
-	all := append([]part{{"script", b.dumps}, {"start", b.start}, {"reflink", b.reflink}, {"fresh", b.fresh}, {"random", b.random},
+	all := append([]part{{"script", b.dumps}, {"start", b.start}, {"reflink", b.reflink}, {"fresh", b.fresh}, {"random", b.random}, {"convert", b.convert},
 		{"memory", b.memoryDump}, {"find", b.find}},
 		b.kdumps()...)
 	if b.all = len(names) == 0; b.all {

@@ -166,8 +166,14 @@ func read(cpu *guest.CPU, g arch.Guest, labels []Label) {
 	case cpu.Trust == guest.Unknown || cpu.Trust == guest.Stale && blank(cpu.Notes, g):
 		cpu.Notes = nil // zeros, which stand for registers
 	default:
-		cpu.State = state
+		cpu.State, cpu.NoPaging = state, !translates(g)
 	}
+}
+
+// translates reports whether the notes of a machine's processors have the
+// registers that translate addresses.
+func translates(g arch.Guest) bool {
+	return g.Machine == elf.EM_X86_64 || g.Machine == elf.EM_386 || g.Machine == elf.EM_S390
 }
 
 // blank reports whether notes hold no register but the number of a processor.

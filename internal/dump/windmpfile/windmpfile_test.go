@@ -356,7 +356,7 @@ func TestNoProcessors(t *testing.T) {
 		"no context":        {func(g *winguest.Guest) { g.PutPointer(g.PRCB[0]+0x2e18, nowhere) }, "its context at 0xfffff90000000000"},
 		"context is empty":  {func(g *winguest.Guest) { g.Put32(g.Context[0]+0x30, 0) }, "it is not filled in"},
 		"nothing was saved": {func(g *winguest.Guest) { g.Put64(g.PRCB[0]+0x40, 0) }, "cannot be"},
-		"no tables":         {func(g *winguest.Guest) { g.Put16(g.PRCB[0]+0x40+0x56, 0) }, "saved no descriptor tables"},
+		"no tables":         {func(g *winguest.Guest) { g.Put16(g.PRCB[0]+0x40+0x56, 0) }, "no descriptor tables of it were saved"},
 		"no such selector":  {func(g *winguest.Guest) { g.Put16(g.Context[0]+0x38, 0x7f8) }, "the selector 0x7f8"},
 		"no offset":         {func(g *winguest.Guest) { g.Put16(g.KDBG+0x2f2, 0) }, "has its context, and that no control registers"},
 	} {

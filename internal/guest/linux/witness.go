@@ -78,7 +78,7 @@ type seen struct {
 func (n *note) ask(m *guest.Machine) (found []seen, asked int) {
 	for _, cpu := range m.CPUs {
 		tables := kernelPaging(cpu.State)
-		if len(tables) == 0 {
+		if len(tables) == 0 || cpu.NoPaging {
 			continue
 		}
 		asked++

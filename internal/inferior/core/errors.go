@@ -14,7 +14,7 @@ var (
 	// ErrNotCore is a file that is something other than a process's core.
 	ErrNotCore = errors.New("not a process's core file")
 	// ErrGuestDump is a dump of a machine, not of a process.
-	ErrGuestDump = errors.New("looks like a guest memory dump already, not like the core of a QEMU process: open it with crash or drgn")
+	ErrGuestDump = errors.New("looks like a guest memory dump already, not like the core of a QEMU process: open it with crash or drgn, or write it in another format with \"guestcore convert\"")
 )
 
 // FormatError says where a core file is damaged.
