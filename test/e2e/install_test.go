@@ -133,5 +133,5 @@ const (
 	// zsh's own compadd and _files work only where somebody types: these stand for them.
 	inZsh = `compadd() { shift; print -rl -- ${(M)@:#$PREFIX*}; }; _files() { compadd -- *(N); }
 		complete=$PWD/../../scripts/share/_guestcore; cd "$1"; words=("${@:2}") CURRENT=%d+1 PREFIX=${@[-1]}
-		_guestcore() { . $complete; }; _guestcore`
+		_guestcore() { . $complete; }; _guestcore; true`
 )
