@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math/bits"
 )
@@ -135,6 +136,26 @@ func appendRun(dst []byte, c byte, n int) []byte {
 	}
 	return dst
 }
+
+// AppendHex appends data in hex, fast for pages of zeros, of which memory has
+// many.
+func AppendHex(dst, data []byte) []byte {
+	for len(data) > 0 {
+		part := data[:min(len(data), len(zeroPage))]
+		if bytes.Equal(part, zeroPage[:len(part)]) {
+			dst = append(dst, zeroDigits[:2*len(part)]...)
+		} else {
+			dst = hex.AppendEncode(dst, part)
+		}
+		data = data[len(part):]
+	}
+	return dst
+}
+
+var (
+	zeroPage   [4096]byte
+	zeroDigits = bytes.Repeat([]byte("0"), 2*len(zeroPage))
+)
 
 // AppendEscaped appends data as a binary body, at most limit bytes of it, and
 // returns how many bytes of data that took.
