@@ -3,7 +3,7 @@
 # Source this file; "make install" leaves one that knows where libguestcore.so is. gdb loads that library, which reads what
 # gdb has open. Commands reach it through file descriptors of gdb (internal/ingdb says which): a request is a byte 1, what
 # "info inferiors" and "info files" print, the command line, and the process that shows the answer, with a byte 0 behind each
-# of the three.
+# of the three. An argument may hold any quote: it is typed into a comment, and the shell finds it in its own command line.
 
 define guestcore-begin
   dont-repeat
@@ -57,7 +57,7 @@ define dump-guest-memory
   shell printf dump-guest-memory >/proc/$PPID/fd/902
   set $guestcore_argument = 0
   while $guestcore_argument < $argc
-    eval "shell printf ' %%s' '$arg%d' >/proc/$PPID/fd/902", $guestcore_argument
+    eval "shell sed -zn 's/^[^\\x23]*\\x23//p' /proc/$$/cmdline | tr -d '\\000' >/proc/$PPID/fd/902 # $arg%d", $guestcore_argument
     set $guestcore_argument = $guestcore_argument + 1
   end
   guestcore-end

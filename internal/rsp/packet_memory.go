@@ -1,7 +1,6 @@
 package rsp
 
 import (
-	"encoding/hex"
 	"fmt"
 
 	"guestcore/internal/rsp/wire"
@@ -50,7 +49,7 @@ func (s *session) readHex(r memoryRange) (reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.text = hex.AppendEncode(s.text[:0], p)
+	s.text = wire.AppendHex(s.text[:0], p)
 	return s.text, nil
 }
 

@@ -42,7 +42,7 @@ func TestInGDB(t *testing.T) {
 	for _, gdb := range testkit.GDBs(t) {
 		t.Run(gdb.Name, func(t *testing.T) {
 			dir := t.TempDir()
-			first, second, third := filepath.Join(dir, "first"), filepath.Join(dir, "guest memory"), filepath.Join(dir, "third")
+			first, second, third := filepath.Join(dir, "first"), filepath.Join(dir, "guest's $HOME # memory"), filepath.Join(dir, "it's")
 			output := scripted(t, gdb.Path,
 				"core-file "+fixture.Core,
 				"dump-guest-memory "+first+" X86_64",
@@ -54,7 +54,7 @@ func TestInGDB(t *testing.T) {
 				`dump-guest-memory --format kdump-zlib "`+second+`"`,
 				`info registers rip`,
 				"target remote /proc/self/fd/900",
-				"info registers rip", "bt 1", "dump-guest-memory "+third, "detach",
+				"info registers rip", "bt 1", "dump-guest-memory "+dir+`/it\'s`, "detach",
 				"target remote /proc/self/fd/900", "jit-reader-unload", `x/1xb $sp`, "disconnect",
 				"core-file "+fixture.Core, "print 4711")
 			for _, want := range []string{"$1 = 103", "\n0\n", "asking the server", "$2 = 4711"} {

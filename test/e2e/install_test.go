@@ -92,7 +92,7 @@ func TestManPage(t *testing.T) {
 	}
 }
 
-// TestCompletion completes words in bash: what the program's help lists is what may come.
+// TestCompletion completes words in bash and in zsh: what the program's help lists is what may come.
 func TestCompletion(t *testing.T) {
 	program := testkit.Program(t)
 	for _, test := range []struct {
@@ -110,22 +110,28 @@ func TestCompletion(t *testing.T) {
 		{"dump /nonexistent/core /nonexistent/file ", append([]string{"auto"}, arch.GuestNames()...)},
 	} {
 		words := strings.Split(test.words, " ")
-		script := fmt.Sprintf(`. ../../scripts/share/guestcore.bash; cd "$1"; COMP_WORDS=(guestcore "${@:3}"); COMP_CWORD=%d
-			_guestcore "$2"; printf '%%s\n' "${COMPREPLY[@]}"`, len(words))
-		out, err := exec.Command("bash", append([]string{"-c", script, "bash", t.TempDir(), program}, words...)...).CombinedOutput()
-		must(t, err)
-		got := strings.Fields(string(out))
-		slices.Sort(got)
 		slices.Sort(test.want)
-		if !slices.Equal(got, test.want) {
-			t.Errorf("%q: %q, want %q", test.words, got, test.want)
-		}
-	}
-	zsh, err := os.ReadFile("../../scripts/share/_guestcore")
-	must(t, err)
-	for _, name := range arch.GuestNames() {
-		if !strings.Contains(string(zsh), " "+name) {
-			t.Errorf("zsh's completion does not know %s", name)
+		for shell, script := range map[string]string{"bash": inBash, "zsh": inZsh} {
+			args := append([]string{"-c", fmt.Sprintf(script, len(words)), shell, t.TempDir(), program}, words...)
+			out, err := exec.Command(shell, args...).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s (make setup installs it): %v\n%s", shell, err, out)
+			}
+			got := strings.Fields(string(out))
+			slices.Sort(got)
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%s: %q: %q, want %q", shell, test.words, got, test.want)
+			}
 		}
 	}
 }
+
+// What completes the words behind a folder and the program, the last one of %d: and prints what may come.
+const (
+	inBash = `. ../../scripts/share/guestcore.bash; cd "$1"; COMP_WORDS=(guestcore "${@:3}"); COMP_CWORD=%d
+		_guestcore "$2"; printf '%%s\n' "${COMPREPLY[@]}"`
+	// zsh's own compadd and _files work only where somebody types: these stand for them.
+	inZsh = `compadd() { shift; print -rl -- ${(M)@:#$PREFIX*}; }; _files() { compadd -- *(N); }
+		complete=$PWD/../../scripts/share/_guestcore; cd "$1"; words=("${@:2}") CURRENT=%d+1 PREFIX=${@[-1]}
+		_guestcore() { . $complete; }; _guestcore; true`
+)

@@ -3,7 +3,9 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
+	"math/bits"
 )
 
 // AppendPacket appends $body#cc to dst. Runs of a byte are encoded, so that a
@@ -94,7 +96,13 @@ func checksum(p []byte) byte {
 
 // run is how often the first byte of p stands there in a row.
 func run(p []byte) int {
+	same := ones * uint64(p[0])
 	n := 1
+	for ; n+8 <= len(p); n += 8 {
+		if other := binary.LittleEndian.Uint64(p[n:]) ^ same; other != 0 {
+			return n + bits.TrailingZeros64(other)/8
+		}
+	}
 	for n < len(p) && p[n] == p[0] {
 		n++
 	}
@@ -110,10 +118,13 @@ const (
 
 // appendRun appends n times c, as c * count where that is shorter.
 func appendRun(dst []byte, c byte, n int) []byte {
+	for ; n > maxRepeat; n -= maxRepeat + 1 {
+		dst = append(dst, c, repeat, maxRepeat+repeatBias)
+	}
 	for n > 0 {
 		dst = append(dst, c)
 		n--
-		k := min(n, maxRepeat)
+		k := n
 		// The count must not look like a sign of the framing.
 		for k >= minRepeat && bytes.IndexByte([]byte("#$+-"), byte(k+repeatBias)) >= 0 {
 			k--
@@ -125,6 +136,26 @@ func appendRun(dst []byte, c byte, n int) []byte {
 	}
 	return dst
 }
+
+// AppendHex appends data in hex, fast for pages of zeros, of which memory has
+// many.
+func AppendHex(dst, data []byte) []byte {
+	for len(data) > 0 {
+		part := data[:min(len(data), len(zeroPage))]
+		if bytes.Equal(part, zeroPage[:len(part)]) {
+			dst = append(dst, zeroDigits[:2*len(part)]...)
+		} else {
+			dst = hex.AppendEncode(dst, part)
+		}
+		data = data[len(part):]
+	}
+	return dst
+}
+
+var (
+	zeroPage   [4096]byte
+	zeroDigits = bytes.Repeat([]byte("0"), 2*len(zeroPage))
+)
 
 // AppendEscaped appends data as a binary body, at most limit bytes of it, and
 // returns how many bytes of data that took.
