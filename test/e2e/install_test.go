@@ -103,7 +103,7 @@ func TestCompletion(t *testing.T) {
 		{"ver", []string{"verify", "version"}},
 		{"help la", []string{"layout"}},
 		{"dump --form", []string{"--format"}},
-		{"dump --format ", []string{"elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "kdump-zstd", "win-dmp", "vbox", "vbox-6.0", "vbox-4.0", "lime", "raw"}},
+		{"dump --format ", []string{"elf", "kdump-zlib", "kdump-lzo", "kdump-snappy", "kdump-zstd", "win-dmp", "vbox", "vbox-6.0", "vbox-4.0", "vbox-2010", "lime", "raw"}},
 		{"dump --sparse ", []string{"auto", "always", "never"}},
 		{"dump --direct o", []string{"on", "off"}},
 		{"serve --li", []string{"--listen"}},

@@ -21,6 +21,7 @@ import (
 // vboxFormats are the formats like VirtualBox's, and what a file of them is called.
 var vboxFormats = map[string]string{
 	"vbox": "VirtualBox VMCore 0x10006", "vbox-6.0": "VirtualBox VMCore 0x10005", "vbox-4.0": "VirtualBox VMCore 0x10000",
+	"vbox-2010": "VirtualBox VMCore",
 }
 
 // formatted runs `guestcore dump` with a format and returns the path of what it wrote.

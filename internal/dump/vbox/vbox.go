@@ -14,8 +14,9 @@
 // differ; see [Formats]. It differs from VirtualBox's own files in that memory
 // begins at a page boundary, so that it can be shared, in the notes of ours,
 // which its readers pass over, and in the number of VirtualBox's version, which
-// is 0. The very first form, with notes VBOXCORE and VBOXCPU, which was in no
-// release, is not written: what its descriptor looked like is not known.
+// is 0. Of the very first form, of 2010, with notes VBOXCORE and VBOXCPU, only the
+// source that wrote it is known, and no file: what that leaves open is said
+// with each dump.
 //
 //	largest memory  8 EiB, in 65,534 ranges
 //	compression     none; holes are not stored
@@ -48,7 +49,7 @@ type Format struct{ version version }
 // version is a version of the format.
 type version struct {
 	name   string
-	number uint32 // in the descriptor
+	number uint32 // in the descriptor; 0: the first form, whose descriptor has none
 	// cpu is what a VBCPU note holds.
 	cpu func(*arch.X86) []byte
 	// lost are the registers it has no place for, and how to tell that a
@@ -61,12 +62,17 @@ var versions = []version{
 	{"vbox", 0x00010006, func(s *arch.X86) []byte { return coreCPU(s, true) }, nil},
 	{"vbox-6.0", 0x00010005, func(s *arch.X86) []byte { return coreCPU(s, false) }, lost5},
 	{"vbox-4.0", 0x00010000, context40, lost40},
+	{"vbox-2010", 0, context40, lost40},
 }
+
+// unseen is what is not known of the first form.
+const unseen = "of VirtualBox's form of 2010 no file was seen: its descriptor is laid out in the order in which VirtualBox's source fills it, " +
+	"and its registers are where VirtualBox 4.0 has them"
 
 // Formats are the formats by the release of VirtualBox whose files they are
 // like, the newest first. Sources that have them are of 2023 to 2026 (7.0 and
 // later, version 0x00010006), of 2019 (6.0, 0x00010005), and of November 2010
-// (4.0, 0x00010000); in which release each came and went is not known.
+// (4.0, 0x00010000), and before (the first form); in which release each came and went is not known.
 func Formats() []dump.Format {
 	var all []dump.Format
 	for _, v := range versions {
@@ -79,7 +85,12 @@ func Formats() []dump.Format {
 func (f Format) Name() string { return f.version.name }
 
 // Aliases is the number of the version.
-func (f Format) Aliases() []string { return []string{fmt.Sprintf("vbox-0x%08x", f.version.number)} }
+func (f Format) Aliases() []string {
+	if f.version.number == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("vbox-0x%08x", f.version.number)}
+}
 
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
@@ -133,7 +144,11 @@ func (v version) notes(m *guest.Machine, c *dump.Content, o dump.Options) (b []b
 	if !slices.ContainsFunc(states, func(s arch.State) bool { return s != nil }) {
 		cpus = nil
 	}
-	b = appendNote(b, "VBCORE", ntCore, descriptor(v.number, len(cpus)))
+	form := current
+	if v.number == 0 {
+		form, remarks = first, append(remarks, unseen)
+	}
+	b = form.append(b, form.core, ntCore, form.descriptor(v.number, len(cpus)))
 	unknown, lost := tally{}, tally{}
 	var lines []string
 	for i, cpu := range cpus {
@@ -149,7 +164,7 @@ func (v version) notes(m *guest.Machine, c *dump.Content, o dump.Options) (b []b
 		if names != "" {
 			lines = append(lines, fmt.Sprintf("CPU%d-UNKNOWN=%s", cpu.Index, names))
 		}
-		b = appendNote(b, "VBCPU", ntCPU, v.cpu(s))
+		b = form.append(b, form.cpu, ntCPU, v.cpu(s))
 	}
 	rest := note.Rest(m, c, o, lines)
 	remarks = append(remarks, unknown.remarks("the registers %s of CPU %s are not known: zeros stand for them")...)

@@ -369,3 +369,19 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestFirst is the form of 2010, and says how far it is known.
+func TestFirst(t *testing.T) {
+	m := machine(t, pc...)
+	m.CPUs = []guest.CPU{{Index: 0, State: numbered(), Trust: guest.Valid}}
+	path, plan := write(t, Formats()[3], m, dump.Options{})
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "\x09\x00\x00\x00\x10\x00\x00\x00\x00\x0b\x00\x00VBOXCORE\x00\x00\x00\x00\xde\xc0\x1a\xc0\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00" +
+		"\x08\x00\x00\x00\x00\x04\x00\x00\x01\x0b\x00\x00VBOXCPU\x00"
+	if !bytes.Contains(b[:0x1000], []byte(want)) || !slices.Contains(plan.Remarks, unseen) {
+		t.Errorf("%q, remarks %q", b[:0x400], plan.Remarks)
+	}
+}
