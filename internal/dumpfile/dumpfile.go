@@ -1,18 +1,23 @@
 // Package dumpfile opens a dump of a guest's memory, in whatever format it is,
 // as memory that can be read by guest-physical address. The formats are read
-// by packages vmcorefile, vboxfile, kdumpfile and limefile, which share no code
-// with the writers.
+// by packages vmcorefile, vboxfile, windmpfile, kdumpfile and limefile, which
+// share no code with the writers.
 //
 //	ELF                ELF32 and ELF64, both byte orders; made by guestcore,
 //	                   QEMU, its Python script or makedumpfile -E
 //	VirtualBox VMCore  of VirtualBox or guestcore
+//	Windows            complete crash dumps, with a bitmap or without, x64
+//	                   and x86
 //	kdump-compressed   version 6, raw or flattened, zlib, LZO, Snappy and
-//	                   Zstandard, 32 and 64 bits, both byte orders
+//	                   Zstandard, 32 and 64 bits, both byte orders; split by
+//	                   makedumpfile: [OpenParts]
 //	LiME               version 1
 //	raw image          only by [OpenRaw]: there is nothing to tell it by
 //
 // The core of a process is no dump, though it is an ELF core too: [Open] tells
 // them apart by their notes and leaves it to package session.
+//
+// [File.Guest] is the machine that a dump is of, for a dump in another format.
 package dumpfile
 
 import (

@@ -121,13 +121,17 @@ func TestConvert(t *testing.T) {
 			m := machine(t, g, parts)
 			m.CPUs, m.VMCoreInfo = processors(g), vmcoreinfo(g.Order)
 			for i, w := range writers() {
-				if !w.writes(g) || name != "with gaps" && i > 0 || g.Name != "X86_64" && w.name != "elf" && w.name != "kdump-lzo" {
-					continue // of other guests some ways do
+				some := []string{"elf", "kdump-lzo"} // of other guests, and as sources
+				if g.Name == "X86_64" {
+					some = append(some, "vbox", "flattened")
+				}
+				if !w.writes(g) || name != "with gaps" && i > 0 || !slices.Contains(some, w.name) {
+					continue
 				}
 				first := open(t, write(t, w, m))
 				want, absent := digest(t, first), fmt.Sprint(first.Absent)
 				for _, to := range writers() {
-					if !to.writes(g) || g.Name != "X86_64" && to.name != "elf" && to.name != "kdump-lzo" {
+					if !to.writes(g) || g.Name != "X86_64" && !slices.Contains(some, to.name) {
 						continue
 					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%s", name, g.Name, w.name, to.name), func(t *testing.T) {

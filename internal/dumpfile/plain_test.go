@@ -66,6 +66,9 @@ func TestOpenRaw(t *testing.T) {
 			t.Errorf("%q at %v: %v", text, at, err)
 		}
 	}
+	if err := os.WriteFile(path, []byte("0123"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	f, err := dumpfile.OpenRaw(path, 0x1000)
 	if err != nil {
 		t.Fatal(err)

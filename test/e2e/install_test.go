@@ -77,7 +77,7 @@ func TestManPage(t *testing.T) {
 	text, err := os.ReadFile(path)
 	must(t, err)
 	flag := regexp.MustCompile(`(?m)^  (-\S+)`)
-	for _, command := range []string{"serve", "dump", "info", "verify", "layout"} {
+	for _, command := range []string{"serve", "dump", "info", "convert", "verify", "layout"} {
 		_, section, found := strings.Cut(string(text), ".SS "+command+"\n")
 		section, _, _ = strings.Cut(section, "\n.S")
 		flags := flag.FindAllStringSubmatch(testkit.Guestcore(t, "help", command).Output, -1)

@@ -90,8 +90,12 @@ func CPUs(g arch.Guest, notes []guest.Note, labels []Label) []guest.CPU {
 		}
 	}
 	number(cpus, labels, g)
+	said := map[int]Label{}
+	for _, l := range labels {
+		said[l.Index] = l
+	}
 	for i := range cpus {
-		read(&cpus[i], g, labels)
+		read(&cpus[i], g, said)
 	}
 	if len(cpus) == 0 { // of some the file says only that there are no registers
 		for _, l := range labels {
@@ -151,12 +155,11 @@ func processID(notes []guest.Note, g arch.Guest) uint32 {
 }
 
 // read sets the registers of a processor, and what is to be said of them.
-func read(cpu *guest.CPU, g arch.Guest, labels []Label) {
+// labels are by the processor's number.
+func read(cpu *guest.CPU, g arch.Guest, labels map[int]Label) {
 	cpu.Trust = guest.Valid
-	for _, l := range labels {
-		if l.Index == cpu.Index {
-			cpu.Trust, cpu.Reason = l.Trust, l.Reason
-		}
+	if l, ok := labels[cpu.Index]; ok {
+		cpu.Trust, cpu.Reason = l.Trust, l.Reason
 	}
 	state, err := decode(g, cpu.Notes)
 	switch {
