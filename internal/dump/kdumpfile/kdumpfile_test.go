@@ -173,6 +173,65 @@ func TestBadPages(t *testing.T) {
 	}
 }
 
+// failing cannot be read from a byte on.
+type failing struct {
+	b  []byte
+	at int64
+}
+
+func (f failing) ReadAt(p []byte, off int64) (int, error) {
+	n := copy(p[:max(0, min(int64(len(p)), f.at-off))], f.b[off:])
+	if n < len(p) {
+		return n, errors.New("broken disk")
+	}
+	return n, nil
+}
+
+// TestRun reads pages that lie behind each other in the file at once, and only
+// such.
+func TestRun(t *testing.T) {
+	const desc, data = 4 * block, 5 * block
+	for _, tt := range []struct {
+		name  string
+		off   uint64 // where page 2 is
+		pages []int  // what stands for 1, 2, 3
+	}{
+		{"behind each other", data + block, []int{1, 2, 3}},
+		{"the same twice", data, []int{1, 1, 3}},
+		{"one ahead", data + 3*block, []int{1, 9, 3}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := read(edit(desc+24, tt.off, 8))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []byte
+			for _, n := range tt.pages {
+				want = append(want, page(n)...)
+			}
+			for from := 0; from < len(want); from += block / 2 {
+				for to := from + 1; to <= len(want); to += block/2 - 1 {
+					got := make([]byte, to-from)
+					if n, err := f.ReadAt(got, int64(block+from)); err != nil || !bytes.Equal(got, want[from:to]) {
+						t.Fatalf("%d bytes at %d: %d, %v", to-from, from, n, err)
+					}
+				}
+			}
+		})
+	}
+	const good = block + 100
+	b := small()
+	f, err := New(failing{b, data + good}, int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 3*block)
+	n, err := f.ReadAt(got, block)
+	if n != good || err == nil || !strings.Contains(err.Error(), "guest memory at 0x464: offset 0xc64: broken disk") || !bytes.Equal(got[:n], append(page(1), page(2)...)[:n]) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // allocated is how many bytes f allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats

@@ -45,11 +45,10 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
 		a := off + int64(n)
-		page, err := d.read(a / f.BlockSize)
-		if err != nil {
-			return n, fmt.Errorf("guest memory at %#x: %w", a, err)
+		m, err := d.readAt(p[n:], a)
+		if n += m; err != nil {
+			return n, fmt.Errorf("guest memory at %#x: %w", off+int64(n), err)
 		}
-		n += copy(p[n:], page[a%f.BlockSize:])
 	}
 	return n, nil
 }
@@ -87,12 +86,50 @@ func (d *decoder) describe(number int64) (Page, error) {
 	return p, nil
 }
 
-// read returns a page, until the next call.
-func (d *decoder) read(number int64) ([]byte, error) {
-	p, err := d.describe(number)
+// run is the longest run of pages, up to so many, that are stored as they are
+// and lie one behind the other in the file; else it is one page.
+func (d *decoder) run(number, most int64) (first Page, count int64, err error) {
+	first, err = d.describe(number)
 	if err != nil {
-		return nil, err
+		return Page{}, 0, err
 	}
+	for count = 1; count < most && first.Flags == 0; count++ {
+		p, err := d.describe(number + count)
+		if err != nil || p != (Page{first.Off + count*d.f.BlockSize, d.f.BlockSize, 0}) {
+			break // if it is an error, who reads that page meets it
+		}
+	}
+	return first, count, nil
+}
+
+// readAt reads some bytes of guest memory, at least one.
+func (d *decoder) readAt(p []byte, at int64) (int, error) {
+	size := d.f.BlockSize
+	inside := at % size
+	most := int64(len(p)) / size
+	if inside != 0 {
+		most = 1
+	}
+	first, count, err := d.run(at/size, most)
+	if err != nil {
+		return 0, err
+	}
+	if count > 1 {
+		n, err := d.f.r.ReadAt(p[:count*size], first.Off)
+		if int64(n) < count*size {
+			return n, readError(first.Off+int64(n), err)
+		}
+		return n, nil
+	}
+	page, err := d.read(first)
+	if err != nil {
+		return 0, err
+	}
+	return copy(p, page[inside:]), nil
+}
+
+// read returns a page, until the next call.
+func (d *decoder) read(p Page) ([]byte, error) {
 	if p == d.last { // the page of zeros, mostly
 		return d.page, nil
 	}
