@@ -98,7 +98,7 @@ func (s *source) subject(e *env, path string) (*subject, error) {
 		return nil, err
 	}
 	return &subject{
-		Source: &verify.Source{Name: path, Memory: f, Ranges: f.Ranges, Block: f.Block},
+		Source: &verify.Source{Name: path, Memory: f, Ranges: f.Ranges, Block: f.Block, Own: f.Own},
 		format: f.Format, size: f.Size, absent: f.Absent, lost: f.Lost, problems: f.Problems, close: f.Close,
 	}, nil
 }

@@ -66,6 +66,9 @@ type File struct {
 	Absent []guest.Missing
 	// Lost is the memory that the file should hold and is cut short of.
 	Lost []guest.Missing
+	// Own is where the file may have something else than the guest had, as a
+	// Windows crash dump has: the processors' contexts, KDBG.
+	Own []guest.Range
 	// CPUs are the processors whose registers the reader of the format takes
 	// from it, nil for a format of which it takes none. What the file does not
 	// say of a register is 0 or nil.

@@ -59,7 +59,7 @@ func newWindows(w *windmpfile.File) (*File, error) {
 		}
 	}
 	f.Ranges = join(f.Ranges)
-	f.CPUs = w.CPUs(im)
+	f.CPUs, f.Own = w.CPUs(im), w.Own(im)
 	header, err := w.CompleteHeader()
 	if err != nil {
 		f.Problems = append(f.Problems, err.Error())
