@@ -39,6 +39,8 @@ var (
 	ErrNotDump = errors.New("not a dump of a guest's memory")
 	// ErrProcess is an [ErrNotDump] that is the core of a process.
 	ErrProcess = fmt.Errorf("%w but the core of a process", ErrNotDump)
+	// ErrNotFile is an [ErrNotDump] that is a folder, a pipe or a device.
+	ErrNotFile = fmt.Errorf("%w: it is no regular file", ErrNotDump)
 )
 
 // File is an open dump. Its methods may be called by several goroutines.
@@ -136,7 +138,7 @@ func beginning(path string) ([]byte, int64, error) {
 	if fi, err := os.Stat(path); err != nil {
 		return nil, 0, err
 	} else if !fi.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: %w: it is no regular file", path, ErrNotDump)
+		return nil, 0, fmt.Errorf("%s: %w", path, ErrNotFile)
 	}
 	f, err := os.Open(path)
 	if err != nil {
