@@ -33,7 +33,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 	b.SetBytes(size)
 	for b.Loop() {
-		if found, _, err := scan(b.Context(), im, &scanned{}); err != nil || len(found) > 0 {
+		if found, _, err := scan(b.Context(), im, &scanned{}, all); err != nil || len(found) > 0 {
 			b.Fatal(found, err)
 		}
 	}

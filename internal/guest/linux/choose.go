@@ -32,6 +32,10 @@ func (c *candidate) settled() bool {
 	return len(c.seen) > 0 || c.asked == 0 && c.present
 }
 
+// unanimous reports whether all vCPUs that can be asked run the kernel of c, so
+// that none of another runs.
+func (c *candidate) unanimous() bool { return c.asked > 0 && len(c.seen) == c.asked }
+
 // choose says which of the notes is the machine's, and sets m.VMCoreInfo and
 // what there is to say. It is nil if none is.
 func choose(m *guest.Machine, all []*candidate) *candidate {

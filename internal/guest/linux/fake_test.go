@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"guestcore/internal/addr"
@@ -132,10 +133,16 @@ func (f *fake) x86(k kernel, offset uint64) *arch.X86 {
 }
 
 // scanned notes how much a scan has to go through.
-type scanned struct{ total int64 }
+type scanned struct {
+	total int64
+	done  atomic.Int64
+}
 
 func (s *scanned) Start(total int64) { s.total = total }
-func (s *scanned) Add(int64)         {}
+func (s *scanned) Add(n int64)       { s.done.Add(n) }
+
+// all is for a scan that goes to the end.
+func all(addr.GPA) bool { return false }
 
 // identify runs Identify and returns all that it has to say.
 func (f *fake) identify() string {

@@ -17,14 +17,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
+	"guestcore/internal/addr"
 	"guestcore/internal/guest"
 )
 
 // Identify finds out what kernel the machine runs, and sets m.Kernel. A note
 // that somebody handed over, in m.VMCoreInfo, is checked; where it is missing
 // or no vCPU confirms it, memory is scanned for a better one, which becomes
-// m.VMCoreInfo. What a dump will lack for it goes to m.Warnings, what else there
+// m.VMCoreInfo; to its end, unless one is found that all vCPUs confirm. What a dump will lack for it goes to m.Warnings, what else there
 // is to say to m.Kernel.Remarks. The error is that of ctx or of the source.
 func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 	m.Kernel = &guest.Kernel{}
@@ -44,9 +46,9 @@ func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 		if err != nil {
 			return fmt.Errorf("scanning guest memory for VMCOREINFO: %w", err)
 		}
-		for _, n := range found {
-			if !slices.ContainsFunc(all, func(c *candidate) bool { return c.same(n) }) {
-				all = append(all, judge(m, n))
+		for _, c := range found {
+			if !slices.ContainsFunc(all, func(d *candidate) bool { return d.same(c.note) }) {
+				all = append(all, c)
 			}
 		}
 	}
@@ -61,21 +63,51 @@ func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 }
 
 // search scans memory for whole notes, without those that say the same as one
-// before.
-func search(ctx context.Context, m *guest.Machine, p Progress) ([]*note, error) {
-	addrs, unread, err := scan(ctx, m.Image, p)
+// before, until there is one than which none can be better.
+func search(ctx context.Context, m *guest.Machine, p Progress) ([]*candidate, error) {
+	j := &judgements{m: m, by: map[string]*candidate{}}
+	addrs, unread, err := scan(ctx, m.Image, p, func(a addr.GPA) bool {
+		c := j.of(a)
+		return c != nil && c.unanimous()
+	})
 	if err != nil {
 		return nil, err
 	}
 	if unread > 0 {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%d bytes of guest memory could not be read in the search for VMCOREINFO", unread))
 	}
-	var all []*note
+	var all []*candidate
 	for _, a := range addrs {
-		n, err := readNote(m.Image, m.Arch.Order, a)
-		if err == nil && n.complete() && !slices.ContainsFunc(all, n.same) {
-			all = append(all, n)
+		c := j.of(a)
+		if c != nil && !slices.ContainsFunc(all, func(d *candidate) bool { return d.same(c.note) }) {
+			all = append(all, c)
 		}
 	}
 	return all, nil
+}
+
+// judgements are those of notes in memory, each asked for once. A page cache
+// may hold one thousands of times.
+type judgements struct {
+	m  *guest.Machine
+	mu sync.Mutex
+	by map[string]*candidate // by the note's text
+}
+
+// of is what speaks for the note at an address; nil if there is no whole one.
+func (j *judgements) of(a addr.GPA) *candidate {
+	n, err := readNote(j.m.Image, j.m.Arch.Order, a)
+	if err != nil || !n.complete() {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c := j.by[string(n.text)]; c != nil {
+		twin := *c
+		twin.note = n
+		return &twin
+	}
+	c := judge(j.m, n)
+	j.by[string(n.text)] = c
+	return c
 }

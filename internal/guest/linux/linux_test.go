@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -277,19 +278,67 @@ func TestScanHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	var p scanned
-	found, _, err := scan(t.Context(), f.Image, &p)
+	found, _, err := scan(t.Context(), f.Image, &p, all)
 	if err != nil || !slices.Equal(found, []addr.GPA{0x1000}) || p.total != ramSize-0x10_0000 {
 		t.Errorf("%#x of %#x, %v", found, p.total, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("enough")
 	cancel(stop)
-	if _, _, err := scan(ctx, f.Image, &p); !errors.Is(err, stop) {
+	if _, _, err := scan(ctx, f.Image, &p, all); !errors.Is(err, stop) {
 		t.Errorf("cancelled: %v", err)
 	}
 	f.file.Close()
 	if err := Identify(t.Context(), f.Machine, &p); err == nil {
 		t.Error("memory that cannot be read is no error")
+	}
+}
+
+// TestScanEnds reads no more than has to be: from both ends on, until all vCPUs
+// confirm a note.
+func TestScanEnds(t *testing.T) {
+	runs, before := x86Kernel("6.1.0-1", offset, moved), x86Kernel("5.10.0-9", 0x700_0000, older)
+	const top = 0x100_0000 // of a piece at the end, bytes
+	for _, tt := range []struct {
+		name   string
+		others int // vCPUs that run another kernel
+		at     []uint64
+		want   uint64
+		most   int64 // bytes read
+	}{
+		{"in low memory", 0, []uint64{0x1000}, 0x1000, scanBlock},
+		{"in high memory", 0, []uint64{ramSize - top}, ramSize - top, scanPiece + scanBlock},
+		{"in both", 0, []uint64{ramSize - top, 0x1000}, 0x1000, scanBlock},
+		{"in the middle", 0, []uint64{ramSize / 2, ramSize/2 - 0x1000}, ramSize/2 - 0x1000, ramSize},
+		{"not of all vCPUs", 1, []uint64{0x1000}, 0x1000, ramSize},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t, "X86_64", 0)
+			f.install(runs)
+			f.install(before)
+			f.x86(runs, offset)
+			f.x86(runs, offset)
+			for range tt.others {
+				f.x86(before, 0x700_0000)
+			}
+			f.note(0x800, before)
+			for _, at := range tt.at {
+				f.note(at, runs)
+			}
+			for workers := range 4 { // of many the fastest finds it, and it must not matter
+				func() {
+					defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers + 1))
+					var p scanned
+					m := *f.Machine
+					if err := Identify(t.Context(), &m, &p); err != nil || uint64(*m.Kernel.NoteAddr) != tt.want {
+						t.Errorf("found at %#x: %v", uint64(*m.Kernel.NoteAddr), err)
+					}
+					if done := p.done.Load(); workers == 0 && done > tt.most {
+						t.Errorf("%#x bytes read, at most %#x have to be", done, tt.most)
+					}
+				}()
+			}
+		})
 	}
 }
 
@@ -319,7 +368,7 @@ func TestScanFault(t *testing.T) {
 	f.note(0x3000, k)
 	f.Image.Files[0] = faulty{f.file, 0x2000}
 	var p scanned
-	found, unread, err := scan(t.Context(), f.Image, &p)
+	found, unread, err := scan(t.Context(), f.Image, &p, all)
 	if err != nil || !slices.Equal(found, []addr.GPA{0x1000, 0x3000}) || unread != 4096 {
 		t.Errorf("%#x, %d bytes not read, %v", found, unread, err)
 	}

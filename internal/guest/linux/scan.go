@@ -2,7 +2,6 @@ package linux
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -36,37 +35,28 @@ const (
 	unreadUnit = 4096
 )
 
-// scan looks through all guest memory for the headers of VMCOREINFO notes, at
-// any multiple of four: kernels before 4.13 kept theirs in .bss, later ones
-// have a page for it. Memory that the source lacks, and holes of it, are not
-// read. The addresses are in order; unread is how many bytes could not be read.
-func scan(ctx context.Context, im *guest.Image, p Progress) (found []addr.GPA, unread int64, err error) {
-	var pieces []extent.Extent[addr.GPA, addr.FileOff]
-	var total uint64
-	for _, r := range im.Ranges {
-		for _, e := range im.Map.Clip(r.Addr, r.Size) {
-			if e.Kind != extent.Data {
-				continue
-			}
-			total += e.Size
-			for e.Size > 0 {
-				piece := e
-				piece.Size = min(e.Size, scanPiece)
-				pieces = append(pieces, piece)
-				e.Addr += addr.GPA(piece.Size)
-				e.Size -= piece.Size
-			}
-		}
-	}
+// scan looks through guest memory for the headers of VMCOREINFO notes, at any
+// multiple of four: kernels before 4.13 kept theirs in .bss, later ones have a
+// page for it. Memory that the source lacks, and holes of it, are not read.
+//
+// It goes from both ends to the middle, as a kernel has what it allocates
+// first in low memory or near the end of its first node. It ends before all is
+// read if enough says so of a header; which ones it finds does not depend on
+// which worker is the fastest. enough is called by several goroutines.
+//
+// The addresses are in order; unread is how many bytes could not be read.
+func scan(ctx context.Context, im *guest.Image, p Progress, enough func(addr.GPA) bool) (found []addr.GPA, unread int64, err error) {
+	pieces, total := cut(im)
 	p.Start(int64(total))
-	s := &scanner{image: im, progress: p}
+	s := &scanner{image: im, progress: p, enough: enough}
+	s.last.Store(int64(len(pieces)) - 1)
 	var next atomic.Int64 // of pieces
 	g, ctx := errgroup.WithContext(ctx)
 	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
 			buf := make([]byte, scanBlock+len(noteName))
-			for i := next.Add(1); int(i) <= len(pieces); i = next.Add(1) {
-				if err := s.piece(ctx, pieces[i-1].Addr, pieces[i-1].Size, buf); err != nil {
+			for i := next.Add(1) - 1; i <= s.last.Load(); i = next.Add(1) - 1 {
+				if err := s.piece(ctx, i, pieces[i], buf); err != nil {
 					return err
 				}
 			}
@@ -76,24 +66,62 @@ func scan(ctx context.Context, im *guest.Image, p Progress) (found []addr.GPA, u
 	if err := g.Wait(); err != nil {
 		return nil, 0, err
 	}
-	slices.SortFunc(s.found, func(a, b addr.GPA) int { return cmp.Compare(a, b) })
-	return s.found, s.unread.Load(), nil
+	for _, h := range s.found {
+		if h.piece <= s.last.Load() {
+			found = append(found, h.addr)
+		}
+	}
+	slices.Sort(found)
+	return found, s.unread.Load(), nil
+}
+
+// cut returns the memory to be read in pieces, in the order in which they are,
+// and how many bytes that is.
+func cut(im *guest.Image) (pieces []guest.Range, total uint64) {
+	var up []guest.Range
+	for _, r := range im.Ranges {
+		for _, e := range im.Map.Clip(r.Addr, r.Size) {
+			if e.Kind != extent.Data {
+				continue
+			}
+			total += e.Size
+			for at := uint64(0); at < e.Size; at += scanPiece {
+				up = append(up, guest.Range{Addr: e.Addr + addr.GPA(at), Size: min(e.Size-at, scanPiece)})
+			}
+		}
+	}
+	for first, last := 0, len(up)-1; first <= last; first, last = first+1, last-1 {
+		pieces = append(pieces, up[first])
+		if first < last {
+			pieces = append(pieces, up[last])
+		}
+	}
+	return pieces, total
 }
 
 // scanner gathers what the workers find.
 type scanner struct {
 	image    *guest.Image
 	progress Progress
+	enough   func(addr.GPA) bool
+	last     atomic.Int64 // piece that has to be read
 	unread   atomic.Int64 // bytes
 
 	mu    sync.Mutex
-	found []addr.GPA // of headers
+	found []header
 }
 
-// piece looks through n bytes of memory, which are one extent's. buf is longer
+// header is where a note may begin.
+type header struct {
+	piece int64
+	addr  addr.GPA
+}
+
+// piece looks through piece i of memory, which is one extent's. buf is longer
 // than a block by a name.
-func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64, buf []byte) error {
-	for n > 0 {
+func (s *scanner) piece(ctx context.Context, i int64, r guest.Range, buf []byte) error {
+	a, n := r.Addr, r.Size
+	for n > 0 && i <= s.last.Load() {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -101,7 +129,9 @@ func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64, buf []byte) e
 		if !s.image.Zero(a, size) {
 			// A name may go over the end of the block, or of memory.
 			read, err := s.image.ReadAt(buf, int64(a))
-			s.block(a, buf[:read], min(read, int(size)))
+			if s.block(i, a, buf[:read], min(read, int(size))) {
+				return nil
+			}
 			if err != nil && uint64(read) < size {
 				lost := min(unreadUnit-(uint64(a)+uint64(read))%unreadUnit, size-uint64(read))
 				if s.unread.Add(int64(lost)) > maxUnread {
@@ -117,20 +147,44 @@ func (s *scanner) piece(ctx context.Context, a addr.GPA, n uint64, buf []byte) e
 }
 
 // block notes the names in p, which is at a, that begin in its first n bytes.
-func (s *scanner) block(a addr.GPA, p []byte, n int) {
+// It reports whether there is one that is enough.
+func (s *scanner) block(piece int64, a addr.GPA, p []byte, n int) bool {
 	for at := 0; ; at++ {
 		i := bytes.Index(p[at:], []byte(noteName))
 		if at += i; i < 0 || at >= n {
-			return
+			return false
 		}
 		head := a + addr.GPA(at) - noteNameAt
 		if head%4 != 0 || head > a+addr.GPA(at) {
 			continue
 		}
-		s.mu.Lock()
-		if len(s.found) < maxFound {
-			s.found = append(s.found, head)
+		if !s.note(header{piece, head}) {
+			continue
 		}
-		s.mu.Unlock()
+		if s.enough(head) {
+			s.end(piece)
+			return true
+		}
+	}
+}
+
+// note takes a header, unless there are too many.
+func (s *scanner) note(h header) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.found) >= maxFound {
+		return false
+	}
+	s.found = append(s.found, h)
+	return true
+}
+
+// end has no piece behind this one read.
+func (s *scanner) end(piece int64) {
+	for {
+		last := s.last.Load()
+		if last <= piece || s.last.CompareAndSwap(last, piece) {
+			return
+		}
 	}
 }
