@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/dump/windmpfile"
 	"guestcore/internal/guest"
 	"guestcore/test/winguest"
@@ -476,11 +477,17 @@ func FuzzNew(f *testing.F) {
 		b := bytes.Clone(files[int(which)%len(files)])
 		binary.LittleEndian.PutUint64(b[int(at)%(len(b)-8):], v)
 		b = b[:min(len(b), int(cut))]
-		d, err := windmpfile.New(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			return
+		var d *windmpfile.File
+		var im *guest.Image
+		var err error
+		n := dumptest.Allocated(func() {
+			if d, err = windmpfile.New(bytes.NewReader(b), int64(len(b))); err == nil {
+				im, err = d.Image()
+			}
+		})
+		if n > uint64(len(b))*64+1<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", n, len(b))
 		}
-		im, err := d.Image()
 		if err != nil {
 			return
 		}
@@ -490,12 +497,17 @@ func FuzzNew(f *testing.F) {
 				t.Errorf("memory at %#x, offset %#x of %d bytes: %d, %v", r.Addr, r.Off, len(b), n, err)
 			}
 		}
-		for _, c := range d.CPUs(im) {
+		var cpus []guest.CPU
+		var own []guest.Range
+		if n := dumptest.Allocated(func() { cpus, own = d.CPUs(im), d.Own(im) }); n > 64<<20 { // of more processors than there are
+			t.Errorf("%d bytes allocated for the processors in a file of %d", n, len(b))
+		}
+		for _, c := range cpus {
 			if (c.State == nil) != (c.Trust == guest.Unknown) || c.State == nil && c.Reason == "" {
 				t.Errorf("CPU %d: %s", c.Index, c.Label())
 			}
 		}
-		for _, r := range d.Own(im) {
+		for _, r := range own {
 			if r.Size == 0 || r.End() < r.Addr {
 				t.Errorf("bytes of its own: %+v", r)
 			}
