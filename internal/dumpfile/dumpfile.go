@@ -126,6 +126,7 @@ func Open(path string) (*File, error) {
 				return nil, err
 			}
 			f.Path, f.Size = path, size
+			f.readOwn()
 			return f, nil
 		}
 	}

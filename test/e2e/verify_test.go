@@ -125,8 +125,11 @@ func TestVerifyWindows(t *testing.T) {
 	encoded := testkit.Boot(t, testkit.StockQEMU(t), windowsGuest("encoded", windowsEncoded, false, nil))
 	runs := []string{"--range", "0x1000-0x9f000", "--range", "0x100000-0x1d00000"}
 	ours := dumpFile(t, fixture, "-w")
+	elf, _ := convert(t, "elf", ours)
+	kdump, _ := convert(t, "kdump-lzo", ours)
 	for _, x := range []struct{ dump, core string }{
 		{ours, fixture.Core}, {fixture.Dump(rig.WindowsDump), fixture.Core}, {dumpFile(t, encoded, "-w", "--ignore-note"), encoded.Core},
+		{elf, fixture.Core}, {kdump, fixture.Core},
 	} {
 		if v := verify(t, append(runs, x.dump, x.core)...); !v.OK || v.Verdict != identical {
 			t.Errorf("%s: %+v", x.dump, v)
