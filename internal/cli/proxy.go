@@ -33,6 +33,7 @@ func serveProxy(e *env, src *source, w *way, o rsp.Options, asJSON bool) error {
 	} else {
 		fmt.Fprintf(out, "guestcore: in front of the server at %s; in gdb:\n    target remote %s\n", src.upstream, ln.Target())
 	}
+	e.told = nil
 	return rsp.ProxyAll(e.ctx, ln, rsp.Upstream{
 		Dial: func(ctx context.Context) (io.ReadWriteCloser, error) { return endpoint.Dial(ctx, src.upstream) },
 		Mine: monitor.IsOwn,
