@@ -69,43 +69,6 @@ func showProgress(e *env, asJSON bool) (_ progress.Renderer, stop func()) {
 	return progress.OnSignal(show, ask, line), func() { signal.Stop(ask) }
 }
 
-var infoCommand = &command{
-	name:    "info",
-	usage:   "[flags] CORE",
-	summary: "describe the guest and how it was found",
-	run: func(e *env, c *command, args []string) error {
-		f := newFlags(c)
-		src := f.source()
-		f.partial(src)
-		asJSON := f.Bool("json", false, "print it as JSON")
-		if done, err := f.parse(e, args, 1, 1); done || err != nil {
-			return err
-		}
-		show, stop := showProgress(e, *asJSON)
-		defer stop()
-		src.show = show
-		s, err := src.open(e, f.arg(0))
-		if err != nil {
-			return err
-		}
-		defer s.Close()
-		defer letGo(e, s)
-		m := &monitor.Monitor{Session: s}
-		info, err := m.Info()
-		if err != nil {
-			return err
-		}
-		if err := info.AddKernel(e.ctx, m, show); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(e.stdout, info)
-		}
-		monitor.PrintInfo(e.stdout, info)
-		return nil
-	},
-}
-
 func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -22,6 +22,9 @@ import (
 type Format interface {
 	// Name is what users call it, for instance "elf".
 	Name() string
+	// HoldsKernel reports whether the file says what kernel the machine runs:
+	// it has the kernel's VMCOREINFO.
+	HoldsKernel() bool
 	// Plan lays the file out. It writes nothing and reads no guest memory.
 	Plan(*guest.Machine, Options) (Job, error)
 }

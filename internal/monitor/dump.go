@@ -18,6 +18,7 @@ import (
 	"guestcore/internal/dump/vbox"
 	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/dump/windmp"
+	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/mapping"
 	"guestcore/internal/guest/windows"
@@ -142,7 +143,11 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return nil, err
 	}
-	machine, err := m.Session.Guest(ctx, r.Arch, show)
+	format, err := formats.Find(r.Format)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := m.machine(ctx, r.Arch, format, show)
 	if err != nil {
 		return nil, err
 	}
@@ -167,10 +172,6 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	}
 	for _, w := range warnings {
 		fmt.Fprintf(out, "warning: %s\n", w)
-	}
-	format, err := formats.Find(r.Format)
-	if err != nil {
-		return nil, err
 	}
 	if format == (windmp.Format{}) {
 		o := windows.Options{StaleRegisters: r.StaleRegisters, Partial: r.Partial, Float: r.FloatContext, IgnoreNote: r.IgnoreNote}
@@ -201,6 +202,20 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
 	}
 	return m.last, nil
+}
+
+// machine is the guest as a format needs it. What kernel it runs may take all
+// of its memory to find out: that is left out where the file does not tell.
+func (m *Monitor) machine(ctx context.Context, archName string, f dump.Format, show progress.Renderer) (*guest.Machine, error) {
+	if f.HoldsKernel() {
+		return m.Session.Guest(ctx, archName, show)
+	}
+	machine, err := m.Session.Machine(archName)
+	if err != nil {
+		return nil, err
+	}
+	machine.Kernel = &guest.Kernel{}
+	return machine, nil
 }
 
 // printRows prints the table of scripts/dump-guest-memory.py.

@@ -1,6 +1,9 @@
 package monitor
 
-import "guestcore/internal/guest/linux"
+import (
+	"guestcore/internal/guest"
+	"guestcore/internal/guest/linux"
+)
 
 // DumpResult is what became of a dump, for --json. Addresses and sizes are
 // numbers, sizes in bytes.
@@ -34,6 +37,10 @@ type Absent struct {
 	Reason string `json:"reason"`
 }
 
+func newAbsent(a guest.Missing) Absent {
+	return Absent{uint64(a.Addr), uint64(a.Addr) + a.Size, a.Reason}
+}
+
 // newDumpResult is what became of a dump that has ended well.
 func newDumpResult(d *dumping) DumpResult {
 	s := d.summary
@@ -47,7 +54,7 @@ func newDumpResult(d *dumping) DumpResult {
 		r.Begin, r.Length = &begin, &w.Length
 	}
 	for _, a := range s.Absent {
-		r.Absent = append(r.Absent, Absent{uint64(a.Addr), uint64(a.Addr) + a.Size, a.Reason})
+		r.Absent = append(r.Absent, newAbsent(a))
 	}
 	return r
 }

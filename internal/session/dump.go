@@ -29,6 +29,15 @@ func (s *Session) openDump() error {
 	return nil
 }
 
+// Dump is the name and the format, for people, of the dump that was opened;
+// both are empty for another source.
+func (s *Session) Dump() (path, format string) {
+	if d, ok := s.hypervisor.(dumped); ok {
+		return d.Path, d.Format
+	}
+	return "", ""
+}
+
 // Rows are the ranges of memory, for the table that a dump prints. Where QEMU
 // had them mapped no dump says.
 func (d dumped) Rows() []qemu.Row {

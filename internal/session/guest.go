@@ -6,11 +6,12 @@ import (
 
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
+	"guestcore/internal/guest/windows"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/progress"
 )
 
-// identified is what package linux found out of a machine.
+// identified is what packages linux and windows found out of a machine.
 type identified struct {
 	note     []byte
 	kernel   *guest.Kernel
@@ -78,5 +79,9 @@ func identify(ctx context.Context, m *guest.Machine, show progress.Renderer) err
 	if show != nil {
 		defer progress.Show(&meter, show)()
 	}
-	return linux.Identify(ctx, m, &meter)
+	if err := linux.Identify(ctx, m, &meter); err != nil {
+		return err
+	}
+	windows.Name(m)
+	return nil
 }

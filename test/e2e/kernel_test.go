@@ -38,6 +38,12 @@ func TestNoDevice(t *testing.T) {
 	if open := testkit.Open(t, fixture.QMPDump); open.Note("VMCOREINFO") != nil {
 		t.Fatal("QEMU found a VMCOREINFO note: is there a device?")
 	}
+	t.Run("lime", func(t *testing.T) { // has no place for a note, and nobody looks for one
+		result := testkit.Guestcore(t, "dump", "--format", "lime", fixture.Core, filepath.Join(t.TempDir(), "ram.lime"))
+		if result.Status != 0 || strings.Contains(result.Output, "VMCOREINFO was found") || strings.Contains(result.Output, "searching") {
+			t.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
+		}
+	})
 	for _, test := range []struct {
 		name  string
 		flags []string

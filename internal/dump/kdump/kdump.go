@@ -60,6 +60,9 @@ func Formats() []dump.Format {
 // Name is the one QEMU has for it, where it has one: kdump-zlib.
 func (f Format) Name() string { return "kdump-" + f.method.name }
 
+// HoldsKernel is true: its notes have VMCOREINFO.
+func (Format) HoldsKernel() bool { return true }
+
 // Aliases are other names: what QEMU since 8.2 calls the raw form.
 func (f Format) Aliases() []string { return []string{"kdump-raw-" + f.method.name} }
 

@@ -35,6 +35,9 @@ type Format struct{}
 // Name is lime.
 func (Format) Name() string { return "lime" }
 
+// HoldsKernel is false: it has no place for VMCOREINFO.
+func (Format) HoldsKernel() bool { return false }
+
 const (
 	magic      = 0x4c694d45
 	version    = 1

@@ -26,6 +26,9 @@ type Format struct{}
 // Name is raw.
 func (Format) Name() string { return "raw" }
 
+// HoldsKernel is false: it has no place for VMCOREINFO.
+func (Format) HoldsKernel() bool { return false }
+
 // maxSize is the length of the longest file there is on ext4, bytes.
 const maxSize = 16 << 40
 

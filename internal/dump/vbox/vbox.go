@@ -84,6 +84,9 @@ func Formats() []dump.Format {
 // Name is vbox, with a release behind it if that is not the newest.
 func (f Format) Name() string { return f.version.name }
 
+// HoldsKernel is true: its notes have VMCOREINFO.
+func (Format) HoldsKernel() bool { return true }
+
 // Aliases is the number of the version.
 func (f Format) Aliases() []string {
 	if f.version.number == 0 {

@@ -38,6 +38,9 @@ type Format struct{}
 // Name is the one QEMU has for it.
 func (Format) Name() string { return "elf" }
 
+// HoldsKernel is true: its notes have VMCOREINFO.
+func (Format) HoldsKernel() bool { return true }
+
 // Plan lays the file out.
 func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if err := o.Plain(Format{}.Name()); err != nil {

@@ -38,6 +38,9 @@ type Format struct{}
 // Name is the one QEMU has for it.
 func (Format) Name() string { return "win-dmp" }
 
+// HoldsKernel is false: a Windows dump has no place for VMCOREINFO.
+func (Format) HoldsKernel() bool { return false }
+
 // Plan lays the file out. [windows.Identify] must have been asked about the
 // machine.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {

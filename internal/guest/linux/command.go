@@ -22,7 +22,7 @@ type Commands struct {
 // kernel without VMCOREINFO. Nothing is known of a kernel that is not Linux.
 func OpenWith(m *guest.Machine, file string, registers bool) Commands {
 	k := m.Kernel
-	if k == nil || k.Release == "" && k.PhysBase == nil {
+	if k == nil || k.System != "Linux" && k.PhysBase == nil {
 		return Commands{}
 	}
 	vmlinux := "vmlinux"

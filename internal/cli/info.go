@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+
+	"guestcore/internal/dumpfile"
+	"guestcore/internal/monitor"
+	"guestcore/internal/progress"
+	"guestcore/internal/session"
+)
+
+var infoCommand = &command{
+	name:    "info",
+	usage:   "[flags] CORE|DUMP",
+	summary: "describe the guest and how it was found, or what a dump is of",
+	run: func(e *env, c *command, args []string) error {
+		f := newFlags(c)
+		src := f.source()
+		f.partial(src)
+		asJSON := f.Bool("json", false, "print it as JSON")
+		arch := f.String("arch", "", "the guest's architecture, if a dump does not tell: `NAME`, as X86_64")
+		if done, err := f.parse(e, args, 1, 1); done || err != nil {
+			return err
+		}
+		show, stop := showProgress(e, *asJSON)
+		defer stop()
+		src.show = show
+		i := information{e, show, *asJSON}
+		name := f.arg(0)
+		dump, err := src.isDump(name)
+		switch {
+		case err != nil:
+			return err
+		case dump:
+			return i.ofDump(session.Options{Dump: []string{name}, Log: logger(e, src.verbose)}, *arch)
+		}
+		return i.ofQEMU(src, name)
+	},
+}
+
+// isDump reports whether a file is a dump of a guest. The error is what is
+// wrong with one.
+func (s *source) isDump(name string) (bool, error) {
+	if s.pid > 0 || s.upstream != "" {
+		return false, nil
+	}
+	f, err := dumpfile.OpenNamed(name)
+	switch {
+	case err == nil:
+		return true, f.Close()
+	case errors.Is(err, dumpfile.ErrNotDump), errors.Is(err, fs.ErrNotExist): // coredump: is no file
+		return false, nil
+	}
+	return false, err
+}
+
+// information is what is printed, and how.
+type information struct {
+	*env
+	show progress.Renderer
+	json bool
+}
+
+func (i information) ofQEMU(src *source, name string) error {
+	s, err := src.open(i.env, name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	defer letGo(i.env, s)
+	m := &monitor.Monitor{Session: s}
+	info, err := m.Info()
+	if err != nil {
+		return err
+	}
+	if err := info.AddKernel(i.ctx, m, i.show); err != nil {
+		return err
+	}
+	if i.json {
+		return printJSON(i.stdout, info)
+	}
+	monitor.PrintInfo(i.stdout, info)
+	return nil
+}
+
+func (i information) ofDump(o session.Options, arch string) error {
+	s, err := session.Open(i.ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	m := &monitor.Monitor{Session: s}
+	info, err := m.DumpInfo(i.ctx, arch, i.show)
+	if err != nil {
+		return err
+	}
+	if i.json {
+		return printJSON(i.stdout, info)
+	}
+	monitor.PrintDumpInfo(i.stdout, info)
+	return nil
+}
