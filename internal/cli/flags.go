@@ -211,6 +211,9 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 	for _, n := range opened.Notes {
 		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
 	}
+	if s.noStop {
+		fmt.Fprintln(e.stderr, "guestcore: QEMU is not stopped: if its guest runs, what is read of it is of no one moment")
+	}
 	return opened, nil
 }
 

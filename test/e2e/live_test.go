@@ -76,6 +76,9 @@ func TestLive(t *testing.T) {
 				if said := strings.Contains(r.Output, "it was stopped for "); said != stop {
 					t.Errorf("how long QEMU was stopped: told %v, stopped %v:\n%s", said, stop, r.Output)
 				}
+				if said := strings.Contains(r.Output, "QEMU is not stopped: "); said == stop {
+					t.Errorf("that QEMU runs: told %v, stopped %v:\n%s", said, stop, r.Output)
+				}
 				ours, own := testkit.Open(t, out), testkit.Open(t, oracle)
 				testkit.Equal(t, ours, own)
 				sameNotes(t, ours, own)
