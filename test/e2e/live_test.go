@@ -219,6 +219,17 @@ func TestInterruptedWhileStopped(t *testing.T) {
 	must(t, l.Answers(testkit.Limit))
 }
 
+// TestEndedWhileStopped kills QEMU while it is stopped: it is not said to run on.
+func TestEndedWhileStopped(t *testing.T) {
+	l := start(t, rig.Bare)
+	server := serve(t, "", "--pid", strconv.Itoa(l.PID()))
+	must(t, unix.Kill(l.PID(), unix.SIGKILL))
+	eventually(t, "QEMU ends", func() bool { return strings.HasPrefix(state(t, l.PID()), "Z") })
+	if said := server.Stop(); !strings.Contains(said, "target remote") || strings.Contains(said, "runs on") {
+		t.Errorf("guestcore says:\n%s", said)
+	}
+}
+
 func state(t *testing.T, pid int) string {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
