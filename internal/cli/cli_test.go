@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"guestcore/internal/dump/dumptest"
 	"guestcore/test/crashed"
 	"guestcore/test/rig"
 	"guestcore/test/testkit"
@@ -115,6 +118,17 @@ func TestFailures(t *testing.T) {
 	if err := os.WriteFile(old, []byte("DISKDUMP and more"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	packed, lime := filepath.Join(dir, "vmcore.gz"), filepath.Join(dir, "lime")
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, "KDUMP   and more")
+	w.Close()
+	if err := os.WriteFile(packed, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lime, []byte("EMiL"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		want string
@@ -128,6 +142,11 @@ func TestFailures(t *testing.T) {
 		{[]string{"verify", old}, old + ": is a dump, but none that can be read here"},
 		{[]string{"convert", old, "out"}, old + ": not a dump of a guest's memory: it begins like none of the formats"},
 		{[]string{"convert", os.Args[0], "out"}, "not a dump of a guest's memory"},
+		{[]string{"convert", packed, "out"}, packed + " is compressed, with gzip: decompress a dump first"},
+		{[]string{"verify", packed}, packed + ": is a dump, compressed with gzip: decompress it first"},
+		{[]string{"convert", dir, "out"}, dir + ": not a dump of a guest's memory: it is no regular file: name a file"},
+		{[]string{"verify", lime}, lime + ": is a dump, but none that can be read here"},
+		{[]string{"dump", lime, "out"}, "write it in another format with \"guestcore convert\""},
 		{[]string{"verify", text + "2"}, "no such file"},
 		{[]string{"verify", os.Args[0]}, "is an executable, not a core"},
 	} {
@@ -165,6 +184,37 @@ func TestHelp(t *testing.T) {
 		if status, stdout, _ := guestcore(t, args...); status != exitOK || !strings.HasPrefix(stdout, "guestcore 0.") {
 			t.Errorf("%q: status %d, %q", args, status, stdout)
 		}
+	}
+}
+
+// The name of the file is taken as the kernel takes it: it may lead through
+// links, and one that ends in / is none.
+func TestConvertFile(t *testing.T) {
+	dump, dir := writeDump(t, dumptest.Part{Addr: 0, Size: 0x3000}), t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"a/b", "here"} {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(dir, "a/b"), "here/link"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"out": "out", "./out2": "out2", "here/../out3": "out3", "here/link/../out4": "a/out4"} {
+		if status, stdout, stderr := guestcore(t, "convert", dump, name); status != exitOK || strings.Contains(stdout, "/./") {
+			t.Errorf("%s: status %d: %s%s", name, status, stdout, stderr)
+		}
+		if info, err := os.Stat(filepath.Join(dir, want)); err != nil || !info.Mode().IsRegular() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, want := range map[string]string{"new/": "new/ is no file name: add one", "a/": "is a directory: add a file name"} {
+		if status, _, stderr := guestcore(t, "convert", dump, name); status != exitFailure || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d: %s", name, status, stderr)
+		}
+	}
+	if status, _, stderr := guestcore(t, "convert", dump, ""); status != exitUsage || !strings.Contains(stderr, "FILE is missing") {
+		t.Errorf("no name: status %d: %s", status, stderr)
 	}
 }
 

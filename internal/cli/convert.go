@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"guestcore/internal/corefile"
 	"guestcore/internal/dumpfile"
 	"guestcore/internal/monitor"
 	"guestcore/internal/session"
@@ -40,7 +41,7 @@ var convertCommand = &command{
 		defer stop()
 		s, err := session.Open(e.ctx, session.Options{Dump: dumps, Fix: *fix, Log: logger(e, *verbose)})
 		if err != nil {
-			return notToConvert(err)
+			return notToConvert(dumps[0], err)
 		}
 		defer s.Close()
 		for _, n := range s.Notes {
@@ -63,11 +64,16 @@ var convertCommand = &command{
 const maxParts = 1024
 
 // notToConvert is the error of what is no dump.
-func notToConvert(err error) error {
+func notToConvert(path string, err error) error {
 	switch {
 	case errors.Is(err, dumpfile.ErrProcess):
 		return fmt.Errorf("%w: \"guestcore dump\" makes a dump of it", err)
+	case errors.Is(err, dumpfile.ErrNotFile):
+		return fmt.Errorf("%w: name a file; what comes out of a pipe has to be in one first", err)
 	case errors.Is(err, dumpfile.ErrNotDump):
+		if how := corefile.Compression(path); how != "" {
+			return fmt.Errorf("%s is compressed, with %s: decompress a dump first; of a core \"guestcore dump\" makes one as it is", path, how)
+		}
 		return fmt.Errorf("%w: it begins like none of the formats that can be read; of a file with nothing but guest memory write raw:FILE, or raw:FILE@ADDRESS if that does not begin at 0", err)
 	}
 	return err

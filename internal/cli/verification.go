@@ -19,6 +19,7 @@ type verification struct {
 	Ranges  []verifiedRange `json:"ranges"` // where that is
 	Files   []verifiedFile  `json:"files"`
 	Differ  *difference     `json:"differ,omitempty"`
+	Own     *difference     `json:"differ_own,omitempty"` // where a Windows crash dump has bytes of its own
 }
 
 type verifiedFile struct {
@@ -134,12 +135,18 @@ func (v *verification) take(res *verify.Result, sources []*verify.Source) {
 			v.Files[i].Unreadable = &unreadable{f.Pages, uint64(f.Addr), f.Err.Error()}
 		}
 	}
-	if d := res.Difference; d.Pages > 0 {
-		v.Differ = &difference{Pages: d.Pages, Addr: uint64(d.Addr), Spans: newSpans(d.Spans)}
-		for i, s := range sources {
-			v.Differ.Bytes[i], v.Differ.Where[i] = int(d.Bytes[i]), s.Memory.Where(d.Addr)
-		}
+	v.Differ, v.Own = newDifference(res.Difference, sources), newDifference(res.Own, sources)
+}
+
+func newDifference(d verify.Difference, sources []*verify.Source) *difference {
+	if d.Pages == 0 {
+		return nil
 	}
+	x := &difference{Pages: d.Pages, Addr: uint64(d.Addr), Spans: newSpans(d.Spans)}
+	for i, s := range sources {
+		x.Bytes[i], x.Where[i] = int(d.Bytes[i]), s.Memory.Where(d.Addr)
+	}
+	return x
 }
 
 // Verdicts, from the worst on.
@@ -148,6 +155,7 @@ const (
 	isDifferent = "different"
 	isUnequal   = "identical where both have memory, which is not everywhere"
 	isIdentical = "identical"
+	isCompleted = "identical but for the processors' contexts and KDBG, which a Windows crash dump has of its own"
 	isPartial   = "all of it can be read, but the guest had more memory"
 	isWhole     = "whole"
 )
@@ -166,6 +174,8 @@ func (v *verification) judge(partial bool) {
 		v.Verdict = isDamaged
 	case unequal:
 		v.Verdict, v.OK = isUnequal, partial
+	case v.Own != nil:
+		v.Verdict, v.OK = isCompleted, true
 	case len(v.Files) == 2:
 		v.Verdict, v.OK = isIdentical, true
 	case absent:

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/corefile"
 	"guestcore/internal/dumpfile"
 	"guestcore/internal/guest"
 	"guestcore/internal/inferior/core"
@@ -98,7 +99,7 @@ func (s *source) subject(e *env, path string) (*subject, error) {
 		return nil, err
 	}
 	return &subject{
-		Source: &verify.Source{Name: path, Memory: f, Ranges: f.Ranges, Block: f.Block},
+		Source: &verify.Source{Name: path, Memory: f, Ranges: f.Ranges, Block: f.Block, Own: f.Own},
 		format: f.Format, size: f.Size, absent: f.Absent, lost: f.Lost, problems: f.Problems, close: f.Close,
 	}, nil
 }
@@ -108,7 +109,10 @@ func (s *source) subject(e *env, path string) (*subject, error) {
 func neither(path string, err error) error {
 	switch {
 	case errors.Is(err, core.ErrGuestDump):
-		return fmt.Errorf("%s: is a dump, but none that can be read here: decompress it first; ELF and kdump-compressed dumps can be", path)
+		if how := corefile.Compression(path); how != "" {
+			return fmt.Errorf("%s: is a dump, compressed with %s: decompress it first", path, how)
+		}
+		return fmt.Errorf("%s: is a dump, but none that can be read here: ELF, kdump-compressed version 6, VirtualBox's, Windows' complete ones and LiME's can be, if they are not cut short", path)
 	case errors.Is(err, core.ErrNotCore):
 		return fmt.Errorf("neither a dump of a guest nor a core: %w", err)
 	}

@@ -28,6 +28,8 @@ func (v *verification) print(w io.Writer) {
 		switch {
 		case slices.Contains(r.Digests, ""):
 			digest = "not all can be read"
+		case len(r.Digests) == 2 && r.Digests[1] != digest && v.Differ == nil:
+			digest = "differs in contexts or KDBG alone"
 		case len(r.Digests) == 2 && r.Digests[1] != digest:
 			digest = "differs"
 		}
@@ -36,6 +38,9 @@ func (v *verification) print(w io.Writer) {
 	if d := v.Differ; d != nil {
 		fmt.Fprintf(w, "different pages of 4 KiB: %d, %s\n", d.Pages, listed(d.Spans))
 		fmt.Fprintf(w, "the first byte is at %#x: %#02x at %s, %#02x at %s\n", d.Addr, d.Bytes[0], d.Where[0], d.Bytes[1], d.Where[1])
+	}
+	if d := v.Own; d != nil {
+		fmt.Fprintf(w, "different in contexts or KDBG alone, which a Windows crash dump has of its own: %s, %s\n", count(int(d.Pages), "page"), listed(d.Spans))
 	}
 	fmt.Fprintf(w, "%s: %s of guest memory in %s", v.Verdict, progress.Bytes(int64(v.Memory)), count(len(v.Ranges), "range"))
 	switch digest := v.Files[0].Digest; {
@@ -63,7 +68,7 @@ func (f *verifiedFile) print(w io.Writer) {
 		fmt.Fprintf(w, "  only here, not compared: %s\n", listed(f.Only))
 	}
 	if len(f.OnlyROM) > 0 {
-		fmt.Fprintf(w, "  only here, not compared: %s (ROM, which kdump files leave out)\n", listed(f.OnlyROM))
+		fmt.Fprintf(w, "  only here, not compared: %s (ROM, which kdump files and Windows crash dumps leave out)\n", listed(f.OnlyROM))
 	}
 }
 

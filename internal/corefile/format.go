@@ -58,6 +58,20 @@ const (
 	maxSkippable = 64 // of them in a row, so that a hostile file ends
 )
 
+// Compression is the name of the way in which a file is compressed, "" if it is
+// plain or cannot be read.
+func Compression(path string) string {
+	f, err := Regular(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if format, err := detect(f); err == nil && format != nil {
+		return format.name
+	}
+	return ""
+}
+
 // detect tells the compression of a file by its first bytes, nil if it has
 // none that is known.
 func detect(r io.ReaderAt) (*format, error) {

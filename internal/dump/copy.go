@@ -30,6 +30,12 @@ func copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, e
 	return done, nil
 }
 
+// teller is a source that is no file and can tell its zeros, as nextData does,
+// unread. There is no data if all n bytes are zeros, else there is some.
+type teller interface {
+	NextData(off, n int64) (hole, data int64)
+}
+
 // nextData says how the next n bytes of a source begin: so many bytes of a
 // hole, then so many of data, the sum at most n. One that cannot tell is all
 // data. A hole that n bytes do not fit into since the file ends is an
@@ -37,6 +43,10 @@ func copyRange(dst *os.File, off int64, src *os.File, srcOff, n int64) (int64, e
 func nextData(src addr.Source, off, n int64) (hole, data int64, err error) {
 	f, ok := src.(*os.File)
 	if !ok {
+		if t, ok := src.(teller); ok {
+			hole, data = t.NextData(off, n)
+			return hole, data, nil
+		}
 		return 0, n, nil
 	}
 	fd := int(f.Fd())

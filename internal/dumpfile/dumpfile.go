@@ -39,6 +39,8 @@ var (
 	ErrNotDump = errors.New("not a dump of a guest's memory")
 	// ErrProcess is an [ErrNotDump] that is the core of a process.
 	ErrProcess = fmt.Errorf("%w but the core of a process", ErrNotDump)
+	// ErrNotFile is an [ErrNotDump] that is a folder, a pipe or a device.
+	ErrNotFile = fmt.Errorf("%w: it is no regular file", ErrNotDump)
 )
 
 // File is an open dump. Its methods may be called by several goroutines.
@@ -66,6 +68,9 @@ type File struct {
 	Absent []guest.Missing
 	// Lost is the memory that the file should hold and is cut short of.
 	Lost []guest.Missing
+	// Own is where the file may have something else than the guest had, as a
+	// Windows crash dump has: the processors' contexts, KDBG.
+	Own []guest.Range
 	// CPUs are the processors whose registers the reader of the format takes
 	// from it, nil for a format of which it takes none. What the file does not
 	// say of a register is 0 or nil.
@@ -121,6 +126,7 @@ func Open(path string) (*File, error) {
 				return nil, err
 			}
 			f.Path, f.Size = path, size
+			f.readOwn()
 			return f, nil
 		}
 	}
@@ -133,7 +139,7 @@ func beginning(path string) ([]byte, int64, error) {
 	if fi, err := os.Stat(path); err != nil {
 		return nil, 0, err
 	} else if !fi.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s: %w: it is no regular file", path, ErrNotDump)
+		return nil, 0, fmt.Errorf("%s: %w", path, ErrNotFile)
 	}
 	f, err := os.Open(path)
 	if err != nil {

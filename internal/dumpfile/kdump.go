@@ -140,8 +140,12 @@ var methods = []struct {
 // pages is the memory of a kdump file.
 type pages struct{ *kdumpfile.File }
 
-// Zero does not tell: pages of zeros are stored like others.
-func (p pages) Zero(addr.GPA, uint64) bool { return false }
+// Zero is about pages of zeros that share one in the file; others are stored
+// like any.
+func (p pages) Zero(a addr.GPA, n uint64) bool {
+	zeros, _ := p.Zeros(int64(a), int64(n))
+	return uint64(zeros) == n
+}
 
 func (p pages) Where(a addr.GPA) string {
 	page, err := p.Page(int64(a) / p.BlockSize)

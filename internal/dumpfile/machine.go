@@ -145,6 +145,17 @@ func (u unpacked) Name() string { return u.f.Path }
 
 func (u unpacked) ReadAt(p []byte, off int64) (int, error) { return u.f.ReadAt(p, off) }
 
+// NextData is as package dump asks for it: zeros that the file's own tables
+// tell, then what has to be read.
+func (u unpacked) NextData(off, n int64) (hole, data int64) {
+	if m, ok := u.f.memory.(interface {
+		Zeros(off, n int64) (zeros, data int64)
+	}); ok {
+		return m.Zeros(off, n)
+	}
+	return 0, n
+}
+
 // Where a PC's processor begins to run is the firmware's ROM, which ends at
 // 4 GiB. No dump says what is ROM.
 const (

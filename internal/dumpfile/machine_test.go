@@ -198,6 +198,46 @@ func TestConvertPartial(t *testing.T) {
 	}
 }
 
+// What a kdump file has of zeros takes no room in a dump with holes, and is not
+// asked for; split files are no different.
+func TestConvertZeros(t *testing.T) {
+	const size = 16 << 20
+	m := machine(t, arch.Guests[2], []dumptest.Part{
+		{Addr: 0, Size: 0x10000}, {Addr: 0x10000, Size: size, Kind: dumptest.Zero}, {Addr: size + 0x10000, Size: 0x3000},
+	})
+	for _, w := range writers() {
+		if !strings.HasPrefix(w.name, "kdump") && w.name != "flattened" {
+			continue
+		}
+		path := write(t, w, m)
+		files := []*dumpfile.File{open(t, path)}
+		if w.name == "kdump-zlib" {
+			parts, err := dumpfile.OpenParts(split(t, path, 1000, 3000, (size+0x13000)/4096))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer parts.Close()
+			files = append(files, parts)
+		}
+		for _, f := range files {
+			again, err := f.Guest("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			job, err := vmcore.Format{}.Plan(again, dump.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan := job.Plan(); plan.Size < size || plan.Space > 1<<20 {
+				t.Errorf("%s: a dump of %d bytes is to take %d", f.Format, plan.Size, plan.Space)
+			}
+			if got, want := digest(t, open(t, write(t, writers()[0], again))), digest(t, f); got != want {
+				t.Errorf("%s: other memory", f.Format)
+			}
+		}
+	}
+}
+
 // Where a format stores memory as it is the kernel can copy it: the map leads
 // into the file itself.
 func TestStoredPlainly(t *testing.T) {

@@ -109,7 +109,26 @@ func (s *split) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (s *split) Zero(addr.GPA, uint64) bool { return false }
+// Zeros is as in a whole file: there is no data if all n bytes are zeros.
+func (s *split) Zeros(off, n int64) (zeros, data int64) {
+	for zeros < n && data == 0 {
+		at := off + zeros
+		own := s.part(at)
+		left := own.End*own.BlockSize - at
+		if left <= 0 { // of no part: who reads it meets the error
+			return zeros, n - zeros
+		}
+		var more int64
+		more, data = own.Zeros(at, min(n-zeros, left))
+		zeros += more
+	}
+	return zeros, data
+}
+
+func (s *split) Zero(a addr.GPA, n uint64) bool {
+	zeros, _ := s.Zeros(int64(a), int64(n))
+	return uint64(zeros) == n
+}
 
 func (s *split) Where(a addr.GPA) string {
 	own := s.part(int64(a))

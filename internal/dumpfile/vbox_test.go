@@ -13,6 +13,7 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/dump/vbox"
+	"guestcore/internal/dump/vmcore"
 	"guestcore/internal/dumpfile"
 	"guestcore/internal/guest"
 )
@@ -95,6 +96,17 @@ func FuzzVBox(f *testing.F) {
 			return
 		}
 		defer d.Close()
+		for _, name := range []string{"", "X86_64"} {
+			m, err := d.Guest(name)
+			if err != nil {
+				continue
+			}
+			for _, to := range append(vbox.Formats(), vmcore.Format{}) { // what can be refused is before a byte is written
+				if _, err := to.Plan(m, dump.Options{Partial: true}); err == nil && len(d.Ranges) == 0 {
+					t.Errorf("a dump without memory is written as %s", to.Name())
+				}
+			}
+		}
 		for _, r := range d.Ranges {
 			p := make([]byte, min(r.Size, 4096))
 			if n, err := d.ReadAt(p, int64(r.Addr)); n != len(p) {

@@ -1,6 +1,7 @@
 package dumpfile
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -59,7 +60,7 @@ func newWindows(w *windmpfile.File) (*File, error) {
 		}
 	}
 	f.Ranges = join(f.Ranges)
-	f.CPUs = w.CPUs(im)
+	f.CPUs, f.Own = w.CPUs(im), w.Own(im)
 	header, err := w.CompleteHeader()
 	if err != nil {
 		f.Problems = append(f.Problems, err.Error())
@@ -68,4 +69,20 @@ func newWindows(w *windmpfile.File) (*File, error) {
 	f.notes = []note{{name: "VMCOREINFO", desc: header}}
 	f.windows = &guest.Windows{Header: header, Origin: "the dump's own header", Kept: true}
 	return f, nil
+}
+
+// readOwn says of a dump that was made of a Windows crash dump, with its
+// contexts, what is true of that one.
+func (f *File) readOwn() {
+	if !bytes.Contains(f.note("GUESTCORE").desc, []byte("CONTEXTS=kept\n")) {
+		return
+	}
+	header := f.note("VMCOREINFO").desc
+	w, err := windmpfile.New(bytes.NewReader(header), int64(len(header)))
+	if err != nil {
+		return
+	}
+	if im, _, err := f.image(); err == nil {
+		f.Own = w.Own(im)
+	}
 }

@@ -97,7 +97,7 @@ func (a *DumpArgs) Request(words []string) (DumpRequest, error) {
 // position takes the arguments that are told by their place. Their number
 // says which they are: BEGIN never comes without LENGTH.
 func (a *DumpArgs) position(r *DumpRequest, words []string) error {
-	if len(words) == 0 {
+	if len(words) == 0 || words[0] == "" {
 		return errors.New("FILE is missing: " + DumpUsage)
 	}
 	r.File, words = words[0], words[1:]

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"guestcore/internal/dump"
 	"guestcore/internal/guest/linux"
@@ -34,10 +36,21 @@ type dumping struct {
 }
 
 func newDumping(r DumpRequest, job dump.Job) *dumping {
-	if path, err := filepath.Abs(r.File); err == nil && r.To == nil {
-		r.File = path
+	if r.To == nil {
+		r.File = absolute(r.File)
 	}
 	return &dumping{request: r, job: job, done: make(chan struct{})}
+}
+
+// absolute is a path that does not depend on the working directory. What else
+// it says stays: a folder may be a link, with its .. elsewhere, and a name that
+// ends in / is none of a file.
+func absolute(path string) string {
+	dir, err := os.Getwd()
+	if err != nil || filepath.IsAbs(path) {
+		return path
+	}
+	return strings.TrimSuffix(dir, "/") + "/" + strings.TrimPrefix(path, "./")
 }
 
 // active reports whether the dump has not ended. There may be none.

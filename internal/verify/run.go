@@ -23,6 +23,7 @@ const (
 type run struct {
 	sources  []*Source
 	progress Progress
+	own      []Span // joined, of all sources
 	result   Result
 }
 
@@ -33,6 +34,7 @@ type piece struct {
 	sums   [2]Sum
 	faults [2]Fault
 	differ Difference
+	own    Difference
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -54,6 +56,7 @@ func (r *run) run(ctx context.Context) error {
 		for i := range batch {
 			p := &batch[i]
 			r.result.Difference.add(p.differ)
+			r.result.Own.add(p.own)
 			for s, d := range digests {
 				if p.Start == p.of.Start {
 					d.begin(p.of)
@@ -145,13 +148,14 @@ func (w *worker) do(p *piece) {
 		}
 	}
 	if len(w.sources) == 2 && (p.sums[0] != p.sums[1] || !p.sums[0].valid) {
-		p.compare(data)
+		p.compare(data, w.own)
 	}
 }
 
 // compare finds what differs in what two sources gave of a piece, nil for
-// zeros. Pages that one could not read are left out.
-func (p *piece) compare(data [2][]byte) {
+// zeros. Pages that one could not read are left out. Where they may differ is
+// in own.
+func (p *piece) compare(data [2][]byte, own []Span) {
 	n := p.Size()
 	for i := range data {
 		if data[i] == nil {
@@ -168,14 +172,27 @@ func (p *piece) compare(data [2][]byte) {
 		end := min((a/Page+1)*Page, p.End)
 		x, y := data[0][a-p.Start:end-p.Start], data[1][a-p.Start:end-p.Start]
 		if !bad[a] && !bytes.Equal(x, y) {
-			at := 0
-			for x[at] == y[at] {
-				at++
+			page := Span{a, end}
+			if !p.differ.addPage(page, Without([]Span{page}, own), x, y) {
+				p.own.addPage(page, []Span{page}, x, y)
 			}
-			p.differ.add(Difference{Pages: 1, Addr: a + addr.GPA(at), Bytes: [2]byte{x[at], y[at]}, Spans: []Span{{a, end}}})
 		}
 		a = end
 	}
+}
+
+// addPage adds a page with the bytes x and y if they differ in a part of it,
+// and reports that.
+func (d *Difference) addPage(page Span, parts []Span, x, y []byte) bool {
+	for _, s := range parts {
+		for a := s.Start; a < s.End; a++ {
+			if at := a - page.Start; x[at] != y[at] {
+				d.add(Difference{Pages: 1, Addr: a, Bytes: [2]byte{x[at], y[at]}, Spans: []Span{page}})
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // read reads memory, page by page where something cannot be read.

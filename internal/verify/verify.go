@@ -35,6 +35,9 @@ type Source struct {
 	// Block is the unit in bytes it holds memory in, padded with zeros where
 	// the guest has less; 0 and 1 are any.
 	Block uint64
+	// Own is where it may have something else than the guest had, and was made
+	// so: what differs there is told apart.
+	Own []guest.Range
 }
 
 // Spans are the memory the source holds, joined where two ranges meet.
@@ -60,11 +63,14 @@ type Result struct {
 	Digests []Digest
 	// Faults are what could not be read of each source.
 	Faults []Fault
-	// Difference is what two sources differ in, in what both could read.
+	// Difference is what two sources differ in, in what both could read and
+	// neither has bytes of its own for.
 	Difference Difference
+	// Own is in what they differ where one of the two has bytes of its own.
+	Own Difference
 }
 
-// OK reports whether all could be read and nothing differs.
+// OK reports whether all could be read and nothing differs that should not.
 func (r *Result) OK() bool {
 	for _, f := range r.Faults {
 		if f.Pages > 0 {
@@ -125,6 +131,12 @@ func Run(ctx context.Context, spans []Span, p Progress, sources ...*Source) (*Re
 	for _, s := range r.result.Spans {
 		r.result.Bytes += s.Size()
 	}
+	for _, s := range sources {
+		for _, x := range s.Own {
+			r.own = append(r.own, Span{x.Addr, x.End()})
+		}
+	}
+	r.own = Join(r.own)
 	p.Start(int64(r.result.Bytes))
 	if err := r.run(ctx); err != nil {
 		return nil, err

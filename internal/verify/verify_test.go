@@ -161,6 +161,38 @@ func TestDifference(t *testing.T) {
 	}
 }
 
+// What differs where a source has bytes of its own is told apart, unless more
+// of the page differs.
+func TestOwn(t *testing.T) {
+	a, spans := example(false)
+	b, _ := example(false)
+	own := source(b)
+	own.Own = []guest.Range{{Addr: 0x201100, Size: 0x100}, {Addr: 0x202ff0, Size: 0x20}}
+	for _, at := range []addr.GPA{0x201100, 0x2011ff, 0x202fff, 0x203000} {
+		b.bytes[at-b.base]++
+	}
+	for _, sources := range [][]*Source{{source(a), own}, {own, source(a)}} {
+		res, err := Run(t.Context(), spans, &noProgress{}, sources...)
+		if err != nil || !res.OK() || res.Digests[0].All == res.Digests[1].All {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		if d := res.Own; d.Pages != 3 || d.Addr != 0x201100 || len(d.Spans) != 1 || d.Spans[0] != (Span{0x201000, 0x204000}) {
+			t.Errorf("%+v", d)
+		}
+	}
+	for _, at := range []addr.GPA{0x2010ff, 0x201200, 0x203010} {
+		b.bytes[at-b.base]++
+		res, err := Run(t.Context(), spans, &noProgress{}, source(a), own)
+		if err != nil || res.OK() || res.Difference.Pages != 1 || res.Difference.Addr != at || res.Own.Pages != 2 {
+			t.Errorf("a byte at %v: %+v, %v", at, res, err)
+		}
+		b.bytes[at-b.base]--
+	}
+	if res, err := Run(t.Context(), spans, &noProgress{}, source(a), source(b)); err != nil || res.Difference.Pages != 3 || res.Own.Pages != 0 {
+		t.Errorf("without: %+v, %v", res, err)
+	}
+}
+
 func TestFault(t *testing.T) {
 	a, spans := example(false)
 	b, _ := example(false)

@@ -116,3 +116,37 @@ func TestVerifyFinds(t *testing.T) {
 		t.Errorf("%+v, %+v", v, v.Differ)
 	}
 }
+
+// TestVerifyWindows holds Windows crash dumps, ours and QEMU's own, against the core. They have other contexts than the guest's
+// memory, and KDBG where the guest has it encoded; what else is changed is found.
+func TestVerifyWindows(t *testing.T) {
+	const identical = "identical but for the processors' contexts and KDBG, which a Windows crash dump has of its own"
+	fixture := testkit.Boot(t, testkit.StockQEMU(t), windowsGuest("64", windows64, false, nil))
+	encoded := testkit.Boot(t, testkit.StockQEMU(t), windowsGuest("encoded", windowsEncoded, false, nil))
+	runs := []string{"--range", "0x1000-0x9f000", "--range", "0x100000-0x1d00000"}
+	ours := dumpFile(t, fixture, "-w")
+	elf, _ := convert(t, "elf", ours)
+	kdump, _ := convert(t, "kdump-lzo", ours)
+	for _, x := range []struct{ dump, core string }{
+		{ours, fixture.Core}, {fixture.Dump(rig.WindowsDump), fixture.Core}, {dumpFile(t, encoded, "-w", "--ignore-note"), encoded.Core},
+		{elf, fixture.Core}, {kdump, fixture.Core},
+	} {
+		if v := verify(t, append(runs, x.dump, x.core)...); !v.OK || v.Verdict != identical {
+			t.Errorf("%s: %+v", x.dump, v)
+		}
+	}
+	if v := verify(t, ours, fixture.Core); v.OK || v.Differ != nil { // Windows does not count all memory as its own
+		t.Errorf("%+v", v)
+	}
+	f, err := os.OpenFile(ours, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("changed"), 0x2000+0x5000); err != nil {
+		t.Fatal(err)
+	}
+	if v := verify(t, append(runs, ours, fixture.Core)...); v.OK || v.Verdict != "different" || v.Differ.Pages != 1 || v.Differ.First != 0x6000 {
+		t.Errorf("%+v, %+v", v, v.Differ)
+	}
+}

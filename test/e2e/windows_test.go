@@ -74,6 +74,21 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestWindowsWays has the dump made in gdb, in the words of QEMU's monitor, and come out of a pipe.
+func TestWindowsWays(t *testing.T) {
+	fixture := testkit.Boot(t, testkit.StockQEMU(t), windowsGuest("64", windows64, false, nil))
+	own, out := fixture.Dump(rig.WindowsDump), filepath.Join(t.TempDir(), "memory.dmp")
+	result := testkit.GDB(t, testkit.MinimalGDB(t), commands("target remote "+serve(t, "", fixture.Core).Address, "monitor dump-guest-memory -w "+out)...)
+	if result.Status != 0 {
+		t.Fatalf("gdb ended with status %d:\n%s", result.Status, result.Output)
+	}
+	sameFile(t, out, own)
+	result = testkit.Run(t, "sh", "-c", `"$0" dump -w "$1" - | cmp - "$2"`, testkit.Program(t), fixture.Core, own)
+	if result.Status != 0 || strings.Contains(result.Output, "EOF") {
+		t.Errorf("cmp ended with status %d:\n%s", result.Status, result.Output)
+	}
+}
+
 // crashed has the guest tell of a bugcheck: the code and its parameters.
 func crashed(g *winguest.Guest) {
 	step := uint64(len(g.Header) / 1024)

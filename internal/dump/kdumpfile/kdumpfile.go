@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrFormat means that a file is not a kdump-compressed one.
@@ -65,7 +66,8 @@ type File struct {
 	stored bitmap
 	descs  int64 // offset of the page descriptors
 
-	decoders sync.Pool // of *decoder
+	zero     atomic.Pointer[Page] // the page that stands for all of zeros, once it was met
+	decoders sync.Pool            // of *decoder
 }
 
 // span is a piece of the file, bytes.

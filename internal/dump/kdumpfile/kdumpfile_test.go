@@ -269,6 +269,10 @@ func FuzzRead(f *testing.F) {
 				if n, err := k.ReadAt(p, int64(r.Addr)); (err == nil) != (n == len(p)) || errors.Is(err, ErrAbsent) {
 					t.Fatalf("%d bytes at %#x: %v", n, r.Addr, err)
 				}
+				zeros, data := k.Zeros(int64(r.Addr), int64(r.End-r.Addr))
+				if zeros < 0 || data < 0 || zeros+data == 0 || zeros > 0 && len(bytes.Trim(p, "\x00")) > 0 {
+					t.Fatalf("%d zeros, %d others at %#x", zeros, data, r.Addr)
+				}
 			}
 			k.Notes()
 			k.VMCoreInfo()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/extent"
 )
 
@@ -73,7 +74,11 @@ func TestDamage(t *testing.T) {
 func FuzzNew(f *testing.F) {
 	f.Add(ranged(ranged(nil, 0x1000, 0x1003, "abcd"), 0x2000, 0x2010, "0123"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := open2(b)
+		var v *File
+		var err error
+		if n := dumptest.Allocated(func() { v, err = open2(b) }); n > uint64(len(b))*64+1<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", n, len(b))
+		}
 		if err != nil {
 			return
 		}

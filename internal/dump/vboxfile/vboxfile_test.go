@@ -240,7 +240,11 @@ func FuzzParse(f *testing.F) {
 	raw := appendNote(nil, "VBOXCORE\x00", 0xb00, words(magic, 1, 2, 3))
 	f.Add(appendNote(raw, "VBOXCPU\x00", 0xb01, make([]byte, 1024)), false)
 	f.Fuzz(func(t *testing.T, b []byte, wide bool) {
-		core, err := Parse(b, wide)
+		var core *Core
+		var err error
+		if n := dumptest.Allocated(func() { core, err = Parse(b, wide) }); n > uint64(len(b))*64+1<<20 {
+			t.Errorf("%d bytes allocated for notes of %d", n, len(b))
+		}
 		if err != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/extent"
 )
 
@@ -286,11 +287,17 @@ func FuzzNew(f *testing.F) {
 		f.Add(d.bytes())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := New(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			return
+		var v *File
+		var im *Image
+		var err error
+		n := dumptest.Allocated(func() {
+			if v, err = New(bytes.NewReader(b), int64(len(b))); err == nil {
+				im, err = v.Image()
+			}
+		})
+		if n > uint64(len(b))*64+1<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", n, len(b))
 		}
-		im, err := v.Image()
 		if err != nil {
 			return
 		}

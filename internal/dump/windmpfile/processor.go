@@ -88,6 +88,7 @@ func (f *File) memory(im *guest.Image) *memory {
 type debuggerData struct {
 	*memory
 	wide     bool
+	size     uint64 // of KDBG itself, as it says
 	block    uint64
 	context  uint64 // offset in a PRCB
 	embedded bool   // a CONTEXT is at that offset, and not a pointer to one
@@ -114,7 +115,8 @@ func (k *debuggerData) parse(at uint64) error {
 	if string(b[kdbgTag:][:4]) != "KDBG" {
 		return errors.New("the tag is not there; Windows may have it encoded")
 	}
-	size := min(number(b[kdbgSize:][:4]), kdbgLength)
+	k.size = number(b[kdbgSize:][:4])
+	size := min(k.size, kdbgLength)
 	if size <= kdbgFrame+2 {
 		return fmt.Errorf("it has %#x bytes, which do not say where a processor's registers are", size)
 	}
@@ -133,18 +135,26 @@ func (k *debuggerData) parse(at uint64) error {
 	return nil
 }
 
+// contextOf is where processor i has its PRCB and its context.
+func (k *debuggerData) contextOf(i int) (prcb, context uint64, err error) {
+	if prcb, err = k.pointer(k.block + uint64(i*k.word)); err != nil {
+		return 0, 0, fmt.Errorf("reading where its PRCB is: %w", err)
+	}
+	context = prcb + k.context
+	if !k.embedded {
+		if context, err = k.pointer(context); err != nil {
+			return 0, 0, fmt.Errorf("reading where its context is: %w", err)
+		}
+	}
+	return prcb, context, nil
+}
+
 // processor reads the registers of processor i. Without any, reason says why;
 // else in what they are limited.
 func (k *debuggerData) processor(i int) (_ arch.State, reason string) {
-	prcb, err := k.pointer(k.block + uint64(i*k.word))
+	prcb, at, err := k.contextOf(i)
 	if err != nil {
-		return nil, fmt.Sprintf("reading where its PRCB is: %v", err)
-	}
-	at := prcb + k.context
-	if !k.embedded {
-		if at, err = k.pointer(at); err != nil {
-			return nil, fmt.Sprintf("reading where its context is: %v", err)
-		}
+		return nil, err.Error()
 	}
 	s, err := k.readContext(at)
 	if err != nil {

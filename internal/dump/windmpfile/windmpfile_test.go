@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"guestcore/internal/arch"
+	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/dump/windmpfile"
 	"guestcore/internal/guest"
 	"guestcore/test/winguest"
@@ -310,6 +311,45 @@ func TestProcessors(t *testing.T) {
 	}
 }
 
+// Where a dump may have bytes of its own are the contexts and KDBG, in pieces
+// where they cross pages, and nothing else.
+func TestOwn(t *testing.T) {
+	for name, kind := range kinds {
+		g := winguest.New(kind)
+		f, im := open(t, short(g))
+		want := map[uint64]bool{}
+		put := func(va, n uint64) {
+			for i := range n {
+				want[g.Physical(va+i)] = true
+			}
+		}
+		size := uint64(720)
+		if g.Wide {
+			size = 1232
+		}
+		for i := range winguest.CPUs {
+			put(g.Context[i], size)
+		}
+		put(g.KDBG, uint64(binary.LittleEndian.Uint32(g.Bytes(g.DriverKDBG+0x14, 4))))
+		for _, r := range f.Own(im) {
+			for a := r.Addr; a < r.End(); a++ {
+				if !want[uint64(a)] {
+					t.Fatalf("%s: %v is nobody's", name, a)
+				}
+				delete(want, uint64(a))
+			}
+		}
+		if len(want) > 0 {
+			t.Errorf("%s: %d bytes are not told", name, len(want))
+		}
+		g.PutPointer(g.KDBG+0x10, 0)
+		g.PutPointer(g.DriverKDBG+0x10, 0)
+		if f, im := open(t, short(g)); f.Own(im) != nil {
+			t.Errorf("%s: without KDBG there are some", name)
+		}
+	}
+}
+
 // hidden sets the hidden parts of segment registers, from the guest's table.
 func hidden(g *winguest.Guest, i int, s *arch.X86) *arch.X86 {
 	gs := s.Segs[5]
@@ -437,11 +477,17 @@ func FuzzNew(f *testing.F) {
 		b := bytes.Clone(files[int(which)%len(files)])
 		binary.LittleEndian.PutUint64(b[int(at)%(len(b)-8):], v)
 		b = b[:min(len(b), int(cut))]
-		d, err := windmpfile.New(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			return
+		var d *windmpfile.File
+		var im *guest.Image
+		var err error
+		n := dumptest.Allocated(func() {
+			if d, err = windmpfile.New(bytes.NewReader(b), int64(len(b))); err == nil {
+				im, err = d.Image()
+			}
+		})
+		if n > uint64(len(b))*64+1<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", n, len(b))
 		}
-		im, err := d.Image()
 		if err != nil {
 			return
 		}
@@ -451,9 +497,19 @@ func FuzzNew(f *testing.F) {
 				t.Errorf("memory at %#x, offset %#x of %d bytes: %d, %v", r.Addr, r.Off, len(b), n, err)
 			}
 		}
-		for _, c := range d.CPUs(im) {
+		var cpus []guest.CPU
+		var own []guest.Range
+		if n := dumptest.Allocated(func() { cpus, own = d.CPUs(im), d.Own(im) }); n > 64<<20 { // of more processors than there are
+			t.Errorf("%d bytes allocated for the processors in a file of %d", n, len(b))
+		}
+		for _, c := range cpus {
 			if (c.State == nil) != (c.Trust == guest.Unknown) || c.State == nil && c.Reason == "" {
 				t.Errorf("CPU %d: %s", c.Index, c.Label())
+			}
+		}
+		for _, r := range own {
+			if r.Size == 0 || r.End() < r.Addr {
+				t.Errorf("bytes of its own: %+v", r)
 			}
 		}
 		d.CompleteHeader()

@@ -50,6 +50,7 @@ var magics = []struct {
 	{"DISKDUMP", ErrGuestDump},
 	{"PAGEDU64", ErrGuestDump},
 	{"PAGEDUMP", ErrGuestDump},
+	{"EMiL", ErrGuestDump},
 	{"QEVM", errors.New("is a saved state of QEMU (migrate or savevm), not the core of its process")},
 }
 
