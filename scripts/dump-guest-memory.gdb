@@ -68,12 +68,15 @@ Write the memory of a QEMU guest to a file, as a vmcore.
 dump-guest-memory FILE ARCH
 
 QEMU may be a core file, a process that gdb has attached to, or on the other
-side of "target remote": of guestcore, or of a gdbserver on this machine. FILE becomes an ELF vmcore with the guest's memory,
-its vmcoreinfo note if the guest left one, and what is known of its
-processors' registers; crash, drgn, makedumpfile and gdb read it.
+side of "target remote": of guestcore, or of a gdbserver on this machine.
+
+FILE becomes an ELF vmcore with the guest's memory, its kernel's VMCOREINFO
+note, and what is known of its processors' registers; crash, drgn,
+makedumpfile and gdb read it.
 
 ARCH is one of aarch64-be, aarch64-le, X86_64, 386, s390, ppc64-be, ppc64-le,
-or auto, which may be left out. "dump-guest-memory" alone lists the flags.
+arm, arm-be, riscv64, riscv32, loongarch64, or auto, which may be left out.
+"dump-guest-memory" alone lists the flags.
 
 Ctrl-C ends the command and leaves no file.
 end

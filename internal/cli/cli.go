@@ -32,6 +32,7 @@ type env struct {
 	stdin  *os.File
 	stdout *os.File
 	stderr *os.File
+	told   func() // what is to be done once an error has been printed; nil: nothing
 }
 
 // command is one command of the program.
@@ -67,10 +68,16 @@ func (i *interruption) Error() string { return "interrupted" }
 func Main(args []string, stdin, stdout, stderr *os.File) int {
 	ctx, stop := interruptible()
 	defer stop()
-	err := run(&env{ctx, stdin, stdout, stderr}, args)
+	e := &env{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	err := run(e, args)
 	if err == nil {
 		return exitOK
 	}
+	defer func() {
+		if e.told != nil {
+			e.told()
+		}
+	}()
 	var usage *usageError
 	var signal *interruption
 	switch {

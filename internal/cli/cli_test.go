@@ -75,7 +75,9 @@ func TestUsage(t *testing.T) {
 		"info core --exe":                  "flag needs an argument: --exe",
 		"info --json=perhaps core":         "invalid boolean value",
 		"info -- --json":                   "", // the name of a file
-		"serve --stdio --pty no-such":      "", // the core is opened first
+		"serve --stdio --pty no-such":      "--stdio and --pty exclude each other",
+		"serve --stdio --listen :1 core":   "--stdio and --listen exclude each other",
+		"serve --listen :1 --pty core":     "--pty and --listen exclude each other",
 		"serve --listen":                   "flag needs an argument",
 		"dump --partial -- core a b c d e": "too many arguments",
 		"info --pid 1 core":                `too many arguments, "core": with --pid or --upstream there is no CORE`,

@@ -211,15 +211,21 @@ func (s *source) open(e *env, core string) (*session.Session, error) {
 	for _, n := range opened.Notes {
 		fmt.Fprintf(e.stderr, "guestcore: %s\n", n)
 	}
+	if s.noStop {
+		fmt.Fprintln(e.stderr, "guestcore: QEMU is not stopped: if its guest runs, what is read of it is of no one moment")
+	}
 	return opened, nil
 }
 
-// letGo lets a process run again and says how long it was stopped.
+// letGo lets a process or a guest run again and says how long it was stopped,
+// or who can.
 func letGo(e *env, s *session.Session) {
 	switch paused, err := s.Resume(); {
 	case err != nil:
 		fmt.Fprintf(e.stderr, "guestcore: warning: %v\n", err)
 	case paused > 0:
-		fmt.Fprintf(e.stderr, "guestcore: the process runs on, it was stopped for %.2f s\n", paused.Seconds())
+		fmt.Fprintf(e.stderr, "guestcore: the %s runs on, it was stopped for %.2f s\n", s.What(), paused.Seconds())
+	case s.StaysStopped():
+		fmt.Fprintln(e.stderr, "guestcore: the gdbserver keeps the process stopped: gdb's detach, or the end of the gdbserver, lets it run on")
 	}
 }

@@ -33,6 +33,7 @@ func serveProxy(e *env, src *source, w *way, o rsp.Options, asJSON bool) error {
 	} else {
 		fmt.Fprintf(out, "guestcore: in front of the server at %s; in gdb:\n    target remote %s\n", src.upstream, ln.Target())
 	}
+	e.told = nil
 	return rsp.ProxyAll(e.ctx, ln, rsp.Upstream{
 		Dial: func(ctx context.Context) (io.ReadWriteCloser, error) { return endpoint.Dial(ctx, src.upstream) },
 		Mine: monitor.IsOwn,
@@ -47,11 +48,8 @@ func serveProxy(e *env, src *source, w *way, o rsp.Options, asJSON bool) error {
 			for _, n := range s.Notes {
 				fmt.Fprintln(out, n)
 			}
-			m := &monitor.Monitor{Session: s, Creator: version.String(), Log: o.Log}
-			if err := m.RunOwn(ctx, command, out); err != nil {
-				return err
-			}
-			return m.Finish(ctx, out) // gdb may have the process go on after it
+			m := &monitor.Monitor{Session: s, Creator: version.String(), Log: o.Log, Once: true} // gdb may have the process go on after it
+			return m.RunOwn(ctx, command, out)
 		},
 	}, o)
 }

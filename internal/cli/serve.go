@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"io"
 	"runtime"
@@ -33,7 +34,16 @@ var serveCommand = &command{
 		var disabled list
 		f.Var(&disabled, "disable-packet", "") // hidden: to test gdbs with
 		packets := f.Bool("trace", false, "write every packet to stderr")
+		e.told = func() {
+			if w.stdio {
+				endpoint.Refuse(e.stdin, e.stdout)
+			}
+		}
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
+			return err
+		}
+		f.Visit(func(x *flag.Flag) { w.socket = w.socket || x.Name == "listen" })
+		if err := w.check(); err != nil {
 			return err
 		}
 		options := rsp.Options{
@@ -71,6 +81,7 @@ var serveCommand = &command{
 		if err := w.announce(e, s, ln, *asJSON); err != nil {
 			return err
 		}
+		e.told = nil
 		err = rsp.ServeAll(e.ctx, ln, t, options)
 		return cmp.Or(m.Finish(e.ctx, e.stderr), err) // before the session is closed
 	},
@@ -81,6 +92,20 @@ type way struct {
 	listen      string
 	allowRemote bool
 	stdio, pty  bool
+	socket      bool // listen is given, not the default
+}
+
+// check refuses more than one way.
+func (w *way) check() error {
+	switch {
+	case w.stdio && w.pty:
+		return usagef("--stdio and --pty exclude each other")
+	case w.socket && w.stdio:
+		return usagef("--stdio and --listen exclude each other")
+	case w.socket && w.pty:
+		return usagef("--pty and --listen exclude each other")
+	}
+	return nil
 }
 
 // listener is a way opened: what to give to gdb's "target remote", "" if gdb
@@ -97,8 +122,6 @@ func (stdio) Target() string { return "" }
 
 func (w *way) open(e *env) (listener, error) {
 	switch {
-	case w.stdio && w.pty:
-		return nil, usagef("--stdio and --pty exclude each other")
 	case w.stdio:
 		l, err := endpoint.NewStdio(e.stdin, e.stdout)
 		return stdio{l}, err

@@ -126,6 +126,7 @@ func (s *source) coreSubject(e *env, path string) (*subject, error) {
 	}
 	m, err := opened.Machine("")
 	if err != nil {
+		letGo(e, opened)
 		opened.Close()
 		return nil, err
 	}

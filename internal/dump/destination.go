@@ -22,6 +22,13 @@ type destination struct {
 
 func (d destination) dir() string { return filepath.Dir(d.path) }
 
+// CheckPath refuses what no dump can be written to, before the work on one
+// begins. [ToFile] does so too.
+func CheckPath(path string) error {
+	_, err := findDestination(path)
+	return err
+}
+
 // findDestination looks at path and refuses what no dump can be written to.
 func findDestination(path string) (destination, error) {
 	if path == "" {

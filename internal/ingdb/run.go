@@ -38,14 +38,14 @@ func (s *Server) run(ctx context.Context, q request, out io.Writer) (then string
 	if q.line == "dump-guest-memory" { // nothing asked for
 		q.line = "help dump-guest-memory"
 	}
-	m := &monitor.Monitor{Session: opened.Session, Creator: version.String(), Log: s.log}
+	m := &monitor.Monitor{Session: opened.Session, Creator: version.String(), Log: s.log, Once: true}
 	if err := m.Run(ctx, q.line, out); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return "", err
 	}
-	return "", m.Finish(ctx, out)
+	return "", nil
 }
 
 // opened is a session, and the core it was opened on.

@@ -103,8 +103,11 @@ func runDump(m *Monitor, ctx context.Context, args []string, out io.Writer) erro
 	if r.File == "-" {
 		return errors.New("- is the standard output of guestcore dump, gdb has none for it: name a file")
 	}
-	if detach {
+	if detach && !m.Once {
 		return m.Detach(ctx, r, out)
+	}
+	if detach {
+		fmt.Fprintln(out, "note: the dump is not detached: here it is waited for, Ctrl-C cancels it")
 	}
 	_, err = m.Dump(ctx, r, out, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
 	return err
@@ -136,6 +139,9 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	}
 	if r.To == nil {
 		if err := m.Session.CheckDestination(r.File); err != nil {
+			return nil, err
+		}
+		if err := dump.CheckPath(r.File); err != nil { // which a detached dump could only tell when asked
 			return nil, err
 		}
 	}

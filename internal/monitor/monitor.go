@@ -27,6 +27,9 @@ type Monitor struct {
 	// Leaving says what becomes of a detached dump when gdb leaves, where that
 	// needs saying.
 	Leaving string
+	// Once is for a Monitor that runs one command only: it has none later that
+	// could tell of a detached dump, so a dump is waited for.
+	Once bool
 
 	last *dumping // the last dump begun, nil: none was
 }

@@ -34,6 +34,10 @@ func (s *Session) openRemote(ctx context.Context) (source, error) {
 	return p, nil
 }
 
+// StaysStopped reports whether the source is a process that a gdbserver has
+// stopped, and keeps so whoever leaves it without a word.
+func (s *Session) StaysStopped() bool { return s.opts.Server != nil && s.hypervisor == nil }
+
 // fetchedExe is the path of a copy of the executable that the source itself
 // can give, which goes away with the session.
 func (s *Session) fetchedExe() (string, error) {

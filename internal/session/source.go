@@ -15,6 +15,7 @@ import (
 	"guestcore/internal/inferior/core"
 	"guestcore/internal/inferior/live"
 	"guestcore/internal/qemu"
+	"guestcore/internal/qemu/gdbstub"
 )
 
 // What a source begins with that is no file: one of systemd-coredump's cores,
@@ -86,10 +87,14 @@ func (s *Session) stopLive() error {
 	return s.live.Stop()
 }
 
-// Resume lets a process run again that was stopped to be read, and returns how
-// long it was; 0 for a source that needed no stopping. What is read from it
-// after that may have changed meanwhile.
+// Resume lets a process run again that was stopped to be read, or the guest
+// behind QEMU's gdbstub, and returns how long it was; 0 for a source that
+// needed no stopping. What is read from it after that may have changed
+// meanwhile. Of a server it is for who connected to it, not for a proxy.
 func (s *Session) Resume() (time.Duration, error) {
+	if m, ok := s.hypervisor.(*gdbstub.Machine); ok {
+		return m.Resume()
+	}
 	if s.live == nil {
 		return 0, nil
 	}

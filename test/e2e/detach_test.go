@@ -146,6 +146,12 @@ func TestDetachCancelled(t *testing.T) {
 			t.Error("it was cancelled twice")
 		}
 	})
+	t.Run("no directory", func(t *testing.T) { // is told at once: a script in gdb ends there
+		client := connect(t, serve(t, "", fixture.Core))
+		if _, err := client.Monitor(slow + "/nonexistent/vmcore"); err == nil {
+			t.Error("a dump into a folder that is not there was begun")
+		}
+	})
 	t.Run("Ctrl-C", func(t *testing.T) {
 		server, _, dir := start(t)
 		server.Signal(syscall.SIGINT)

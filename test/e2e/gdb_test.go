@@ -94,6 +94,26 @@ func TestGDBFails(t *testing.T) {
 	}
 }
 
+// TestGDBToldWhy has a server that gdb starts fail before it serves: the user must see why, in every gdb.
+func TestGDBToldWhy(t *testing.T) {
+	for _, gdb := range testkit.GDBs(t) {
+		for args, want := range map[string]string{
+			"/nonexistent":                      "no such file",
+			"--exee x /nonexistent":             "did you mean --exe?",
+			"/proc/self/exe":                    "is an executable, not a core",
+			"--listen :1 /nonexistent":          "exclude each other",
+			"--upstream nonsense":               "is no server",
+			"--pid 2147483647":                  "no process 2147483647",
+			"--layout /nonexistent /etc/passwd": "--layout: ",
+		} {
+			r := testkit.GDB(t, gdb.Path, "-ex", "target remote | "+testkit.Program(t)+" serve --stdio "+args)
+			if r.Status == 0 || !strings.Contains(r.Output, want) {
+				t.Errorf("%s: %s: status %d, want %q:\n%s", gdb.Name, args, r.Status, want, r.Output)
+			}
+		}
+	}
+}
+
 // TestGDBSeesTheProcess gives gdb the same commands on the core itself and on the served core. The answers must be the same.
 func TestGDBSeesTheProcess(t *testing.T) {
 	ask := []string{"info threads", "bt", "thread apply all bt", "info registers", "x/4xg $sp", "x/6i $pc", "info sharedlibrary",

@@ -165,6 +165,7 @@ func TestInGDBFails(t *testing.T) {
 			{"architecture", []string{core, "dump-guest-memory vmcore s390"}, "s390 was asked for"},
 			{"no architecture", []string{core, "dump-guest-memory vmcore vax"}, "vax"},
 			{"folder", []string{core, "dump-guest-memory /nonexistent/vmcore X86_64"}, "there is no directory"},
+			{"detached", []string{core, "dump-guest-memory -d /nonexistent/vmcore"}, "there is no directory"},
 			{"flag", []string{core, "dump-guest-memory --fromat elf vmcore"}, "did you mean --format?"},
 			{"arguments", []string{core, "dump-guest-memory a X86_64 1 2 3"}, "too many arguments"},
 			{"unknown command", []string{core, "dump-guest-memories vmcore"}, "Undefined command"},

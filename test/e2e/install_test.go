@@ -69,6 +69,18 @@ func TestInstallDestdir(t *testing.T) {
 	}
 }
 
+// TestScriptHelp holds what gdb says of the command to name every architecture.
+func TestScriptHelp(t *testing.T) {
+	root, err := testkit.Root()
+	must(t, err)
+	help := testkit.GDB(t, testkit.MinimalGDB(t), "-ex", "source "+filepath.Join(root, "scripts", "dump-guest-memory.gdb"), "-ex", "help dump-guest-memory").Output
+	_, list, _ := strings.Cut(help, "ARCH is one of ")
+	list, _, _ = strings.Cut(list, ", or auto")
+	if got := strings.Fields(strings.ReplaceAll(list, ",", "")); !slices.Equal(got, arch.GuestNames()) {
+		t.Errorf("%q, want %q", got, arch.GuestNames())
+	}
+}
+
 // TestManPage holds the man page to have every flag of every command, and to be one that man can show.
 func TestManPage(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "usr")

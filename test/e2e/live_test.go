@@ -76,6 +76,9 @@ func TestLive(t *testing.T) {
 				if said := strings.Contains(r.Output, "it was stopped for "); said != stop {
 					t.Errorf("how long QEMU was stopped: told %v, stopped %v:\n%s", said, stop, r.Output)
 				}
+				if said := strings.Contains(r.Output, "QEMU is not stopped: "); said == stop {
+					t.Errorf("that QEMU runs: told %v, stopped %v:\n%s", said, stop, r.Output)
+				}
 				ours, own := testkit.Open(t, out), testkit.Open(t, oracle)
 				testkit.Equal(t, ours, own)
 				sameNotes(t, ours, own)
@@ -214,6 +217,17 @@ func TestInterruptedWhileStopped(t *testing.T) {
 		t.Errorf("guestcore says:\n%s", &said)
 	}
 	must(t, l.Answers(testkit.Limit))
+}
+
+// TestEndedWhileStopped kills QEMU while it is stopped: it is not said to run on.
+func TestEndedWhileStopped(t *testing.T) {
+	l := start(t, rig.Bare)
+	server := serve(t, "", "--pid", strconv.Itoa(l.PID()))
+	must(t, unix.Kill(l.PID(), unix.SIGKILL))
+	eventually(t, "QEMU ends", func() bool { return strings.HasPrefix(state(t, l.PID()), "Z") })
+	if said := server.Stop(); !strings.Contains(said, "target remote") || strings.Contains(said, "runs on") {
+		t.Errorf("guestcore says:\n%s", said)
+	}
 }
 
 func state(t *testing.T, pid int) string {

@@ -147,6 +147,29 @@ func TestProxyDumps(t *testing.T) {
 	}
 }
 
+// TestUpstream dumps the process of a gdbserver with no gdb in between, where it is on this machine and where it is not.
+func TestUpstream(t *testing.T) {
+	for _, test := range []struct{ name, program, says string }{
+		{"near", testkit.Program(t), "is on this machine and read directly"},
+		{"far", farAway(t), "is read through the gdbserver"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := start(t, polling(t))
+			must(t, l.Stop())
+			oracle, err := l.Dump(t.Context(), "qmp.elf")
+			must(t, err)
+			out := filepath.Join(t.TempDir(), "vmcore")
+			r := testkit.Run(t, test.program, "dump", "--upstream", "unix:"+attached(t, l.PID()), out)
+			if r.Status != 0 || !strings.Contains(r.Output, test.says) || !strings.Contains(r.Output, "the gdbserver keeps the process stopped") {
+				t.Fatalf("status %d:\n%s", r.Status, r.Output)
+			}
+			ours, own := testkit.Open(t, out), testkit.Open(t, oracle)
+			testkit.Equal(t, ours, own)
+			sameNotes(t, ours, own)
+		})
+	}
+}
+
 // TestProxyFails holds what goes wrong to be an error of gdb that says why.
 func TestProxyFails(t *testing.T) {
 	l := start(t, rig.Bare)
@@ -194,4 +217,32 @@ func TestGuestView(t *testing.T) {
 		}
 		testkit.Equal(t, testkit.Open(t, out), testkit.Open(t, oracle))
 	})
+	t.Run("goes on", func(t *testing.T) {
+		for name, args := range map[string][]string{
+			"dump":    {"dump", "--upstream", address, "/dev/null", "386"},
+			"refused": {"dump", "--upstream", address, "/dev/null", "s390", "0", "0x1000"},
+			"info":    {"info", "--upstream", address},
+		} {
+			must(t, l.Cont())
+			testkit.Guestcore(t, args...)
+			if status, err := l.Status(); err != nil || status != "running" {
+				t.Errorf("%s: the guest is %q, %v", name, status, err)
+			}
+		}
+	})
+}
+
+// TestGuestViewPrelaunch leaves a guest that was not started to who will start it.
+func TestGuestViewPrelaunch(t *testing.T) {
+	address, err := rig.FreeAddress()
+	must(t, err)
+	config := polling(t)
+	config.Args = append(config.Args, "-S", "-gdb", "tcp:"+address)
+	l := start(t, config)
+	if r := testkit.Guestcore(t, "dump", "--upstream", address, "/dev/null", "386"); r.Status != 0 {
+		t.Errorf("status %d:\n%s", r.Status, r.Output)
+	}
+	if status, err := l.Status(); err != nil || status != "prelaunch" {
+		t.Errorf("the guest is %q, %v", status, err)
+	}
 }

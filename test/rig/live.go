@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -36,6 +37,17 @@ func (l *Live) Stop() error { return l.call("stop") }
 
 // Cont lets the guest run.
 func (l *Live) Cont() error { return l.call("cont") }
+
+// Status is the state that QEMU says the guest is in, as "running".
+func (l *Live) Status() (string, error) {
+	reply, err := l.g.qmp.call("query-status", nil)
+	if err != nil {
+		return "", err
+	}
+	var status struct{ Status string }
+	err = json.Unmarshal(reply, &status)
+	return status.Status, err
+}
 
 func (l *Live) call(command string) error {
 	_, err := l.g.qmp.call(command, nil)

@@ -32,7 +32,7 @@ type stop struct {
 	release chan struct{} // closed to let the process run
 	once    sync.Once
 	done    chan struct{} // closed when it does
-	after   time.Duration // it was stopped, once done
+	after   time.Duration // it was stopped, once done; 0 if nothing of it runs again
 	err     error
 }
 
@@ -57,8 +57,10 @@ func stopAll(pid int, host inferior.Host, log *slog.Logger) (*stop, error) {
 		}
 		ready <- nil
 		<-s.release
-		s.err = t.resume()
-		s.after = time.Since(s.since)
+		let, err := t.resume()
+		if s.err = err; let > 0 {
+			s.after = time.Since(s.since)
+		}
 	}()
 	if err := <-ready; err != nil {
 		return nil, err
@@ -189,20 +191,26 @@ func (t *tracer) await(tid int, th *traced, deadline time.Time) {
 	}
 }
 
-// resume lets all threads run, with the signals they were about to take.
-// Threads that never stopped are let go when the tracing thread ends.
-func (t *tracer) resume() error {
+// resume lets all threads run, with the signals they were about to take, and
+// returns how many do: none of a process that has ended, or that another
+// debugger has. Threads that never stopped are let go when the tracing thread
+// ends.
+func (t *tracer) resume() (let int, err error) {
 	var errs []error
 	for tid, th := range t.threads {
 		if !th.stopped {
 			continue
 		}
 		_, _, err := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(tid), 0, uintptr(th.signal), 0, 0)
-		if err != 0 && err != unix.ESRCH {
+		switch err {
+		case 0:
+			let++
+		case unix.ESRCH: // it has ended
+		default:
 			errs = append(errs, fmt.Errorf("thread %d was not let go: %w", tid, err))
 		}
 	}
-	return errors.Join(errs...)
+	return let, errors.Join(errs...)
 }
 
 // threadIDs lists the threads of a process, its first one in front.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/arch"
@@ -27,8 +28,10 @@ type Machine struct {
 	c      *client.Client
 	ranges []qemuRange
 	arch   string // as target.xml has it, "" if there is none
+	since  time.Time
 
-	mu sync.Mutex // held while the stub is asked
+	mu   sync.Mutex // held while the stub is asked
+	gone bool       // the stub has been left, with the machine running
 }
 
 // Is reports whether a server is QEMU's gdbstub: it alone knows the packet
@@ -45,7 +48,7 @@ func Open(ctx context.Context, c *client.Client) (*Machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("QEMU's gdbstub: info mtree -f: %w", err)
 	}
-	m := &Machine{ctx: ctx, c: c}
+	m := &Machine{ctx: ctx, c: c, since: time.Now()}
 	if m.ranges, err = parseFlatView(string(text)); err != nil {
 		return nil, fmt.Errorf("QEMU's gdbstub: %w", err)
 	}
@@ -63,6 +66,9 @@ func Open(ctx context.Context, c *client.Client) (*Machine, error) {
 func (m *Machine) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.gone {
+		return nil
+	}
 	_, err := m.c.Ask(context.WithoutCancel(m.ctx), "Qqemu.PhyMemMode:0")
 	return err
 }

@@ -229,15 +229,24 @@ func (c *Client) packet() ([]byte, error) {
 	}
 }
 
-// Hello agrees with the server on how to speak. It is left out on a connection
-// that gdb agrees on.
+// Hello agrees with the server on how to speak, and has it choose a thread. It
+// is left out on a connection that gdb agrees on.
 func (c *Client) Hello(ctx context.Context) error {
 	b, err := c.first(ctx, "qSupported:multiprocess+;binary-upload+;error-message+", "PacketSize=")
 	if err != nil {
 		return fmt.Errorf("no GDB remote protocol there: %w", err)
 	}
 	c.Learn(b)
-	return c.DropAcks(ctx)
+	if err := c.DropAcks(ctx); err != nil {
+		return err
+	}
+	// Without a thread gdbserver 13.1 refuses to read what is the process's.
+	_, err = c.Ask(ctx, "Hg0")
+	var refused *ServerError
+	if errors.Is(err, ErrUnsupported) || errors.As(err, &refused) {
+		return nil // what is asked next shows what that means
+	}
+	return err
 }
 
 // DropAcks has neither side acknowledge packets any more, which lets several
