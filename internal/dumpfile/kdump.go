@@ -47,7 +47,8 @@ func newKdump(k *kdumpfile.File) (*File, error) {
 	if k.Split {
 		covers = covered(k)
 	}
-	f.holds(k.Ranges(), k.Exist(), []kdumpfile.Range{covers})
+	f.holds(k.Ranges(), k.Stored(), k.Exist(), []kdumpfile.Range{covers})
+	f.loses(k)
 	return f, nil
 }
 
@@ -56,11 +57,12 @@ func covered(k *kdumpfile.File) kdumpfile.Range {
 	return kdumpfile.Range{Addr: uint64(k.Start * k.BlockSize), End: uint64(k.End * k.BlockSize)}
 }
 
-// holds sets the memory that is in the file and what of the guest's is not.
-// covered is what the file, as far as it was given, would hold at most.
-func (f *File) holds(stored, exist, covered []kdumpfile.Range) {
+// holds sets the memory that is in the file, has, and what of the guest's was
+// not to be: stored was. covered is what the file, as far as it was given, would
+// hold at most.
+func (f *File) holds(has, stored, exist, covered []kdumpfile.Range) {
 	f.Ranges = nil
-	for _, r := range stored {
+	for _, r := range has {
 		f.Ranges = append(f.Ranges, guest.Range{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr})
 	}
 	f.Ranges = join(f.Ranges)
@@ -76,6 +78,17 @@ func (f *File) holds(stored, exist, covered []kdumpfile.Range) {
 		}
 	}
 	slices.SortFunc(f.Absent, func(a, b guest.Missing) int { return cmp.Compare(a.Addr, b.Addr) })
+}
+
+// loses adds the memory that was to be in a file and is not.
+func (f *File) loses(k *kdumpfile.File) {
+	reason := behindEnd
+	if k.Incomplete {
+		reason = "was never written: whoever wrote the file had no more room, which it says"
+	}
+	for _, r := range k.Lost() {
+		f.Lost = append(f.Lost, guest.Missing{Addr: addr.GPA(r.Addr), Size: r.End - r.Addr, Reason: reason})
+	}
 }
 
 func (f *File) absent(r kdumpfile.Range, reason string) {

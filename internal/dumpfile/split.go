@@ -71,11 +71,13 @@ func (s *split) file() (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stored, covers []kdumpfile.Range
+	var has, stored, covers []kdumpfile.Range
+	f.Lost = nil
 	for _, p := range s.parts {
-		stored, covers = append(stored, p.Ranges()...), append(covers, covered(p.File))
+		has, stored, covers = append(has, p.Ranges()...), append(stored, p.Stored()...), append(covers, covered(p.File))
+		f.loses(p.File)
 	}
-	f.holds(stored, first.Exist(), covers)
+	f.holds(has, stored, first.Exist(), covers)
 	f.Format += fmt.Sprintf(", in %d parts", len(s.parts))
 	f.memory, f.close = s, s.Close
 	return f, nil

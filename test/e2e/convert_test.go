@@ -178,6 +178,42 @@ func TestConvertSplit(t *testing.T) {
 	}
 }
 
+// TestConvertCut takes what there is of kdump files that are cut short, and of such as makedumpfile had no room for.
+func TestConvertCut(t *testing.T) {
+	testkit.NeedsMount(t)
+	fixture := testkit.Boot(t, testkit.DebugQEMU(t), rig.KDump)
+	whole := dumpFile(t, fixture)
+	incomplete := filepath.Join(t.TempDir(), "incomplete")
+	result := testkit.Run(t, "unshare", "--mount", "sh", "-c", // so that the small file system goes with the process
+		`mount -t tmpfs -o size=15m none "$0" && { "$1" -l -d 1 "$2" "$0/vmcore" && exit 1; mv "$0/vmcore" "$3"; }`,
+		t.TempDir(), testkit.Makedumpfile(t), whole, incomplete)
+	if result.Status != 0 {
+		t.Fatalf("makedumpfile had room, or left no file:\n%s", result.Output)
+	}
+	cut, _ := convert(t, "kdump-zlib", whole)
+	fi, err := os.Stat(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(cut, fi.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+	for path, why := range map[string]string{
+		incomplete: "was never written: whoever wrote the file had no more room",
+		cut:        "is behind the end of the file, which is cut short",
+	} {
+		lacks(t, "0x", why, path)
+		if v := verify(t, path); v.OK || len(v.Files[0].Lost) == 0 {
+			t.Errorf("%s is whole: %+v", path, v)
+		}
+		out, said := convert(t, "elf", "--partial", path)
+		if !strings.Contains(said, "absent: 0x") || !strings.Contains(said, why) {
+			t.Errorf("convert says\n%s", said)
+		}
+		same(t, "--partial", out, whole)
+	}
+}
+
 // lacks has a conversion refused that lacks memory, and no file left.
 func lacks(t *testing.T, where, why string, dumps ...string) {
 	t.Helper()

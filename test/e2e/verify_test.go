@@ -18,8 +18,11 @@ type verified struct {
 	OK      bool
 	Verdict string
 	Ranges  []struct{ Start, End uint64 }
-	Files   []struct{ Digest string }
-	Differ  *struct {
+	Files   []struct {
+		Digest string
+		Lost   []struct{ Start, End uint64 }
+	}
+	Differ *struct {
 		Pages int
 		First uint64
 	}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -46,6 +47,8 @@ type Header struct {
 	PhysBase   uint64
 	DumpLevel  int
 	MaxPage    int64 // behind the last page
+	// Incomplete tells that the writer ran out of space and said so.
+	Incomplete bool
 	// Split tells that it is a part of a file, and has of its pages those from
 	// Start on before End.
 	Split      bool
@@ -63,8 +66,9 @@ type File struct {
 	notes, vmcoreinfo span
 
 	exist  bitmap
-	stored bitmap
-	descs  int64 // offset of the page descriptors
+	stored bitmap // or should be
+	lost   bitmap // of these
+	descs  int64  // offset of the page descriptors
 
 	zero     atomic.Pointer[Page] // the page that stands for all of zeros, once it was met
 	decoders sync.Pool            // of *decoder
@@ -107,8 +111,8 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 	if err := f.readHeaders(); err != nil {
 		return nil, err
 	}
-	if n := f.stored.count; n > (f.size-f.descs)/descSize {
-		return nil, &FormatError{f.descs, fmt.Sprintf("the file ends before the last of %d page descriptors", n)}
+	if err := f.findLost(); err != nil {
+		return nil, err
 	}
 	f.decoders.New = func() any { return newDecoder(f) }
 	return f, nil
@@ -131,13 +135,25 @@ func (f *File) Notes() ([]byte, error) { return f.bytes(f.notes.off, f.notes.siz
 func (f *File) VMCoreInfo() ([]byte, error) { return f.bytes(f.vmcoreinfo.off, f.vmcoreinfo.size) }
 
 // Pages is how many pages the file has.
-func (f *File) Pages() int64 { return f.stored.count }
+func (f *File) Pages() int64 { return f.stored.count - f.lost.count }
 
 // Range is a piece of guest memory, in bytes.
 type Range struct{ Addr, End uint64 }
 
 // Ranges is the guest memory that the file has, in order, as long as can be.
-func (f *File) Ranges() []Range { return f.stored.ranges(f.BlockSize) }
+func (f *File) Ranges() []Range {
+	if f.lost.count == 0 {
+		return f.stored.ranges(f.BlockSize)
+	}
+	has := bitmap{bits: slices.Clone(f.stored.bits)}
+	for i, b := range f.lost.bits {
+		has.bits[i] &^= b
+	}
+	return has.ranges(f.BlockSize)
+}
+
+// Stored is Ranges and Lost, in order.
+func (f *File) Stored() []Range { return f.stored.ranges(f.BlockSize) }
 
 // Exist is the guest memory that the guest had, in the file or not.
 func (f *File) Exist() []Range { return f.exist.ranges(f.BlockSize) }

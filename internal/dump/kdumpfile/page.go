@@ -71,7 +71,7 @@ func newDecoder(f *File) *decoder {
 
 func (d *decoder) describe(number int64) (Page, error) {
 	f := d.f
-	if !f.stored.has(number) {
+	if !f.stored.has(number) || f.lost.has(number) {
 		return Page{}, ErrAbsent
 	}
 	at := f.descs + f.stored.index(number)*descSize
@@ -79,11 +79,16 @@ func (d *decoder) describe(number int64) (Page, error) {
 	if err != nil {
 		return Page{}, fmt.Errorf("page descriptor: %w", err)
 	}
-	p := Page{int64(f.Order.Uint64(b)), int64(f.Order.Uint32(b[8:])), f.Order.Uint32(b[12:])}
+	p := f.decode(b)
 	if p.Off < f.descs+f.stored.count*descSize || p.Size == 0 || p.Size > f.BlockSize || p.Off > f.size-p.Size || p.Flags == 0 && p.Size != f.BlockSize {
 		return Page{}, &FormatError{at, fmt.Sprintf("a page of %d bytes with flags %#x at %#x cannot be", p.Size, p.Flags, p.Off)}
 	}
 	return p, nil
+}
+
+// decode reads a descriptor.
+func (f *File) decode(b []byte) Page {
+	return Page{int64(f.Order.Uint64(b)), int64(f.Order.Uint32(b[8:])), f.Order.Uint32(b[12:])}
 }
 
 // run is the longest run of pages, up to so many, that are stored as they are
