@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,17 @@ type env struct {
 	stdout *os.File
 	stderr *os.File
 	told   func() // what is to be done once an error has been printed; nil: nothing
+}
+
+// print prints what a command was asked for. Where nobody reads any further, as
+// behind "| head", that is no error.
+func (e *env) print(write func(io.Writer)) error {
+	var b bytes.Buffer
+	write(&b)
+	if _, err := b.WriteTo(e.stdout); !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
 }
 
 // command is one command of the program.
@@ -121,8 +133,7 @@ func run(e *env, args []string) error {
 	name := args[0]
 	switch name {
 	case "-h", "-help", "--help":
-		usage(e.stdout)
-		return nil
+		return e.print(usage)
 	case "-version", "--version":
 		name = "version"
 	}
@@ -170,8 +181,7 @@ var helpCommand = &command{
 			return err
 		}
 		if len(args) == 0 {
-			usage(e.stdout)
-			return nil
+			return e.print(usage)
 		}
 		return run(e, []string{f.arg(0), "--help"})
 	},
@@ -185,8 +195,7 @@ var versionCommand = &command{
 		if done, err := f.parse(e, args, 0, 0); done || err != nil {
 			return err
 		}
-		fmt.Fprintln(e.stdout, version.String())
-		return nil
+		return e.print(func(w io.Writer) { fmt.Fprintln(w, version.String()) })
 	},
 }
 

@@ -31,8 +31,7 @@ func newFlags(c *command) *flags { return &flags{FlagSet: argv.New(c.name), cmd:
 func (f *flags) parse(e *env, args []string, least, most int) (done bool, err error) {
 	f.args, err = argv.Parse(f.FlagSet, args, fmt.Sprintf("\"guestcore help %s\" lists the flags", f.cmd.name))
 	if errors.Is(err, flag.ErrHelp) {
-		f.help(e.stdout)
-		return true, nil
+		return true, e.print(f.help)
 	}
 	if err != nil {
 		return false, usagef("%v", err)

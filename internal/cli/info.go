@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 
 	"guestcore/internal/dumpfile"
@@ -80,8 +81,7 @@ func (i information) ofQEMU(src *source, name string) error {
 	if i.json {
 		return printJSON(i.stdout, info)
 	}
-	monitor.PrintInfo(i.stdout, info)
-	return nil
+	return i.print(func(w io.Writer) { monitor.PrintInfo(w, info) })
 }
 
 func (i information) ofDump(o session.Options, arch string) error {
@@ -98,6 +98,5 @@ func (i information) ofDump(o session.Options, arch string) error {
 	if i.json {
 		return printJSON(i.stdout, info)
 	}
-	monitor.PrintDumpInfo(i.stdout, info)
-	return nil
+	return i.print(func(w io.Writer) { monitor.PrintDumpInfo(w, info) })
 }

@@ -96,3 +96,27 @@ func TestInfoOfDamaged(t *testing.T) {
 		}
 	}
 }
+
+// What a full disk does not take is not said to be printed; a reader that has
+// enough is no error.
+func TestPrintFails(t *testing.T) {
+	core := testkit.Boot(t, testkit.StockQEMU(t), rig.Bare).Core
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	r, closed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	r.Close()
+	for _, args := range [][]string{{"info", core}, {"verify", core}, {"help"}, {"help", "dump"}, {"version"}} {
+		for out, want := range map[*os.File]int{full: exitFailure, closed: exitOK} {
+			if status := Main(args, nil, out, full); status != want {
+				t.Errorf("%q: status %d, want %d", args, status, want)
+			}
+		}
+	}
+}

@@ -54,7 +54,7 @@ var verifyCommand = &command{
 		if *asJSON {
 			err = printJSON(e.stdout, v)
 		} else {
-			v.print(e.stdout)
+			err = e.print(v.print)
 		}
 		return errors.Join(err, v.err())
 	},

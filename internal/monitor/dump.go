@@ -204,7 +204,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if r.To != nil {
 		file = "FILE"
 	}
-	if name := format.Name(); name == "elf" || strings.HasPrefix(name, "kdump-") { // crash and drgn read no others
+	if name := format.Name(); r.Window.IsZero() && (name == "elf" || strings.HasPrefix(name, "kdump-")) { // crash and drgn read no others
 		m.last.open = linux.OpenWith(machine, file, machine.HasRegisters(r.StaleRegisters))
 	}
 	return m.last, nil

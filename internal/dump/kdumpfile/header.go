@@ -51,6 +51,9 @@ func (f *File) readHeaders() error {
 	if err != nil {
 		return err
 	}
+	if f.Flattened && string(head[:4]) == elf.ELFMAG {
+		return &FormatError{0, "it is a flattened ELF dump: makedumpfile -R DUMP <FILE makes one of it that can be read"}
+	}
 	if string(head[:8]) != "KDUMP   " {
 		return fmt.Errorf("%w: it begins with %q", ErrFormat, head[:8])
 	}

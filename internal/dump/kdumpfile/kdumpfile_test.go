@@ -126,6 +126,7 @@ func TestRefused(t *testing.T) {
 		{"more pages than bits", edit(block+96, 1<<40, 8), "do not fit"},
 		{"bitmaps behind the end", edit(436, 1<<31, 4), "bitmap 2"},
 		{"notes outside", edit(block+56, 1<<62, 8), "notes of"},
+		{"flattened ELF", flatten(append([]byte("\x7fELF"), page(7)...), 500), "makedumpfile -R"},
 		{"flattened, no descriptors", flatten(small()[:4*block], 500), "page descriptors"},
 		{"flattened, cut", flatten(small(), 500)[:5000], "of 5000 bytes"},
 		{"flattened, a gap", flatten(small(), 5*block)[:4096], "without a last one"},
