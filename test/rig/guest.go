@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -183,8 +184,17 @@ func (g *guest) awaitUp(ctx context.Context, config Config) error {
 func (g *guest) awaitConsole(ctx context.Context, text string) error {
 	return g.await(ctx, func() (bool, error) {
 		console, err := os.ReadFile(filepath.Join(g.dir, serial))
-		return text == "" || err == nil && bytes.Contains(console, []byte(text)), nil
+		return text == "" || err == nil && printed(console, text), nil
 	})
+}
+
+// kernelLine is a line of Linux's log. The kernel puts whole ones in the middle of what a program prints, as of memory that is
+// plugged just then.
+var kernelLine = regexp.MustCompile(`\[ *[0-9]+\.[0-9]{6}\] [^\r\n]*\r?\n`)
+
+// printed reports whether a text is on a console, by the kernel or a program.
+func printed(console []byte, text string) bool {
+	return bytes.Contains(console, []byte(text)) || bytes.Contains(kernelLine.ReplaceAll(console, nil), []byte(text))
 }
 
 // awaitWords waits for words of guest memory.
