@@ -40,7 +40,8 @@ type Process struct {
 
 	mem      *os.File // /proc/PID/mem, whose offsets are addresses
 	maps     procmaps.Maps
-	files    []*os.File // mem, and those of shared mappings
+	fileMaps []inferior.FileMapping // of maps: asked for often
+	files    []*os.File             // mem, and those of shared mappings
 	mappings *extent.Map[addr.HVA, addr.FileOff]
 	threads  []inferior.Thread
 	awaits   bool  // see [Process.Awaits]
@@ -90,6 +91,7 @@ func (p *Process) look() (err error) {
 	if len(p.maps) == 0 {
 		return fmt.Errorf("process %d has no memory: it is a kernel thread, or has ended", p.pid)
 	}
+	p.fileMaps = p.maps.Files()
 	p.awaits = p.awaitsMemory()
 	return p.mapMemory()
 }

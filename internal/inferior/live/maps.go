@@ -30,7 +30,7 @@ func (p *Process) Protection(a addr.HVA) (elf.ProgFlag, bool) {
 func (p *Process) Regions() []inferior.Region { return p.maps.Regions() }
 
 // Files lists the mapped files.
-func (p *Process) Files() []inferior.FileMapping { return p.maps.Files() }
+func (p *Process) Files() []inferior.FileMapping { return p.fileMaps }
 
 // Held reads a mapped file, by its path in Files and by file offset, as far as
 // the process has it in memory.

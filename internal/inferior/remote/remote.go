@@ -29,13 +29,14 @@ import (
 // Process is a process on the other side of a connection. It may be read by
 // several goroutines, one after another.
 type Process struct {
-	ctx  context.Context
-	c    *client.Client
-	pid  int
-	host inferior.Host
-	auxv []byte
-	maps procmaps.Maps
-	mem  *extent.Map[addr.HVA, addr.FileOff]
+	ctx      context.Context
+	c        *client.Client
+	pid      int
+	host     inferior.Host
+	auxv     []byte
+	maps     procmaps.Maps
+	fileMaps []inferior.FileMapping // of maps: asked for often
+	mem      *extent.Map[addr.HVA, addr.FileOff]
 
 	mu sync.Mutex // held while the server is asked
 }
@@ -66,6 +67,7 @@ func Open(ctx context.Context, c *client.Client, log *slog.Logger) (*Process, er
 	if p.host, err = p.findHost(); err != nil {
 		return nil, fmt.Errorf("process %d: %w", p.pid, err)
 	}
+	p.fileMaps = p.maps.Files()
 	p.mem = &extent.Map[addr.HVA, addr.FileOff]{}
 	for _, m := range p.maps {
 		if int64(m.Start) < 0 { // vsyscall
@@ -167,7 +169,7 @@ func (p *Process) Threads() []inferior.Thread { return nil }
 func (p *Process) Auxv() []byte { return p.auxv }
 
 // Files lists the mapped files.
-func (p *Process) Files() []inferior.FileMapping { return p.maps.Files() }
+func (p *Process) Files() []inferior.FileMapping { return p.fileMaps }
 
 // Regions lists the mappings.
 func (p *Process) Regions() []inferior.Region { return p.maps.Regions() }
