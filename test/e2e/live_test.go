@@ -136,6 +136,7 @@ func hang(t *testing.T, l *rig.Live) (release func()) {
 				hung <- nil
 				<-let
 				unix.PtraceDetach(tid)
+				runtime.UnlockOSThread() // or it ends, and with it QEMU, should it be the thread that started QEMU
 				return
 			}
 			if err := unix.PtraceCont(tid, 0); err != nil {

@@ -3,7 +3,9 @@ package rig
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"time"
 )
@@ -51,6 +53,10 @@ func (l *Live) Status() (string, error) {
 
 func (l *Live) call(command string) error {
 	_, err := l.g.qmp.call(command, nil)
+	if errors.Is(err, io.EOF) {
+		l.g.cmd.Wait()
+		return fmt.Errorf("%w: QEMU has ended, %v\n%s", err, l.g.cmd.ProcessState, &l.g.stderr)
+	}
 	return err
 }
 
