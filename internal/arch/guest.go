@@ -70,6 +70,16 @@ func GuestByName(name string) (Guest, error) {
 	return Guest{}, fmt.Errorf("unknown architecture %q: use one of %s, or auto", name, strings.Join(GuestNames(), ", "))
 }
 
+// CheckGuestName refuses what [GuestByName] does not know but for "" and auto,
+// which leave the architecture to be found out.
+func CheckGuestName(name string) error {
+	if name == "" || strings.EqualFold(name, "auto") {
+		return nil
+	}
+	_, err := GuestByName(name)
+	return err
+}
+
 // GuestNames lists the names of [Guests].
 func GuestNames() []string {
 	var names []string

@@ -18,7 +18,7 @@ var convertCommand = &command{
 	summary: "write a dump in another format; several are the parts of a split one",
 	run: func(e *env, c *command, args []string) error {
 		f := newFlags(c)
-		arch := f.String("arch", "", "the guest's architecture, if the dump does not tell: `NAME`, as X86_64")
+		arch := f.arch()
 		fix := f.Bool("fix", false, "put right what is known to be wrong in the dump: phys_base in kdump files of QEMU's")
 		asJSON := f.Bool("json", false, "print the result as JSON")
 		verbose := f.Bool("verbose", false, "say on stderr what is decided, and why")
@@ -27,16 +27,12 @@ var convertCommand = &command{
 			return err
 		}
 		dumps, to := f.args[:len(f.args)-1], f.args[len(f.args)-1]
-		r, err := dumpArgs.Request([]string{to})
+		r, answers, err := e.request(dumpArgs, to)
 		if err != nil {
-			return usagef("%v", err)
+			return err
 		}
-		r.Arch = *arch
+		r.Arch = string(*arch)
 		r.StaleRegisters = true // what the dump has of them is there, and labelled, since somebody wanted it
-		answers := e.stdout
-		if r.File == "-" {
-			r.To, answers = e.stdout, e.stderr
-		}
 		show, stop := showProgress(e, *asJSON)
 		defer stop()
 		s, err := session.Open(e.ctx, session.Options{Dump: dumps, Fix: *fix, Log: logger(e, *verbose)})

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"guestcore/internal/dump"
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
 	"guestcore/internal/version"
@@ -25,15 +26,11 @@ var dumpCommand = &command{
 		if done, err := f.parse(e, args, 2, 5); done || err != nil {
 			return err
 		}
-		r, err := dumpArgs.Request(f.args[1:])
+		r, answers, err := e.request(dumpArgs, f.args[1:]...)
 		if err != nil {
-			return usagef("%v", err)
+			return err
 		}
 		src.partial = r.Partial // of a core too
-		answers := e.stdout
-		if r.File == "-" {
-			r.To, answers = e.stdout, e.stderr
-		}
 		show, stop := showProgress(e, *asJSON)
 		defer stop()
 		src.show = show
@@ -54,6 +51,20 @@ var dumpCommand = &command{
 		}
 		return printJSON(answers, res)
 	},
+}
+
+// request is what words ask of a dump, refused if none can be made whatever the
+// source is. answers is for what there is to say: standard output, unless the
+// dump goes there.
+func (e *env) request(a *monitor.DumpArgs, words ...string) (r monitor.DumpRequest, answers *os.File, err error) {
+	if r, err = a.Request(words); err != nil {
+		return r, nil, usagef("%v", err)
+	}
+	if r.File == "-" {
+		r.To = e.stdout
+		return r, e.stderr, nil
+	}
+	return r, e.stdout, dump.CheckPath(r.File)
 }
 
 // showProgress is how a command shows how far it is, on stderr: a bar or lines, or

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"guestcore/internal/arch"
 	"guestcore/internal/argv"
 	"guestcore/internal/corefile"
 	"guestcore/internal/progress"
@@ -86,6 +87,23 @@ func (p pairs) Set(s string) error {
 	}
 	p[name] = value
 	return nil
+}
+
+// archName is a flag for the guest's architecture.
+type archName string
+
+func (a *archName) String() string { return string(*a) }
+
+func (a *archName) Set(s string) error {
+	*a = archName(s)
+	return arch.CheckGuestName(s)
+}
+
+// arch is the flag for commands that read a dump.
+func (f *flags) arch() *archName {
+	var a archName
+	f.Var(&a, "arch", "the guest's architecture, if a dump does not tell: `NAME`, as X86_64")
+	return &a
 }
 
 // source are the flags that say where the guest is, for all commands that

@@ -20,7 +20,7 @@ var infoCommand = &command{
 		src := f.source()
 		f.partial(src)
 		asJSON := f.Bool("json", false, "print it as JSON")
-		arch := f.String("arch", "", "the guest's architecture, if a dump does not tell: `NAME`, as X86_64")
+		arch := f.arch()
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ var infoCommand = &command{
 		case err != nil:
 			return err
 		case dump:
-			return i.ofDump(session.Options{Dump: []string{name}, Log: logger(e, src.verbose)}, *arch)
+			return i.ofDump(session.Options{Dump: []string{name}, Log: logger(e, src.verbose)}, string(*arch))
 		}
 		return i.ofQEMU(src, name)
 	},

@@ -25,7 +25,11 @@ type Format interface {
 	// HoldsKernel reports whether the file says what kernel the machine runs:
 	// it has the kernel's VMCOREINFO.
 	HoldsKernel() bool
-	// Plan lays the file out. It writes nothing and reads no guest memory.
+	// Check refuses options that mean nothing to the format. It asks for no
+	// machine: a core may take long to open.
+	Check(Options) error
+	// Plan lays the file out, if Check finds nothing to refuse. It writes
+	// nothing and reads no guest memory.
 	Plan(*guest.Machine, Options) (Job, error)
 }
 
@@ -42,9 +46,11 @@ type Options struct {
 	StaleRegisters bool
 	// Window limits the dump to a range of addresses.
 	Window Window
-	// Mappings are where the processors have memory mapped, for formats that
-	// show virtual addresses; nil: memory is shown as it lies. Package mapping
-	// finds them.
+	// Paging shows memory at the virtual addresses where the processors have
+	// it mapped, for formats that have such.
+	Paging bool
+	// Mappings are what Paging shows, nil without it; package mapping finds
+	// them.
 	Mappings []mapping.Mapping
 	// Creator is the program's name and version, for formats that note it.
 	Creator string
@@ -78,15 +84,12 @@ func (o Options) All(format string) error {
 	if !o.Window.IsZero() {
 		return fmt.Errorf("%s holds all of guest memory, with QEMU too: leave begin and length out or use the elf format", format)
 	}
-	if o.Mappings != nil {
-		return fmt.Errorf("%s has no virtual addresses, with QEMU too: leave paging out or use the elf format", format)
-	}
-	return nil
+	return o.Physical(format)
 }
 
 // Physical refuses virtual addresses for a format that has physical ones only.
 func (o Options) Physical(format string) error {
-	if o.Mappings != nil {
+	if o.Paging {
 		return fmt.Errorf("%s has no virtual addresses: leave paging out or use the elf format", format)
 	}
 	return nil

@@ -18,7 +18,6 @@ type DumpRequest struct {
 	File   string
 	Arch   string // "" and "auto": QEMU's own
 	Format string // "": the first of formats
-	Paging bool   // show where the vCPUs have memory mapped
 	// FloatContext puts x87 and SSE registers into a Windows crash dump.
 	FloatContext bool
 	// IgnoreNote has the header of a Windows crash dump made from guest memory.
@@ -77,9 +76,6 @@ func (a *DumpArgs) Request(words []string) (DumpRequest, error) {
 	if err := a.position(&r, words); err != nil {
 		return DumpRequest{}, err
 	}
-	if err := a.format(&r); err != nil {
-		return DumpRequest{}, err
-	}
 	if a.skipZero {
 		if r.Output.Sparse == dump.SparseNever {
 			return DumpRequest{}, errors.New("--skip-zero and --sparse never exclude each other: leave one out")
@@ -90,8 +86,10 @@ func (a *DumpArgs) Request(words []string) (DumpRequest, error) {
 		return DumpRequest{}, errors.New("--include-pmem and --exclude-pmem exclude each other: leave one out")
 	}
 	var err error
-	r.Window, err = window(a.begin, a.length)
-	return r, err
+	if r.Window, err = window(a.begin, a.length); err != nil {
+		return DumpRequest{}, err
+	}
+	return r, a.format(&r)
 }
 
 // position takes the arguments that are told by their place. Their number
@@ -112,6 +110,9 @@ func (a *DumpArgs) position(r *DumpRequest, words []string) error {
 	case len(words)%2 == 1:
 		r.Arch, words = words[0], words[1:]
 	}
+	if err := arch.CheckGuestName(r.Arch); err != nil {
+		return err
+	}
 	if len(words) == 0 {
 		return nil
 	}
@@ -128,7 +129,8 @@ func (a *DumpArgs) position(r *DumpRequest, words []string) error {
 	return nil
 }
 
-// format settles the format: by its name or by one of QEMU's letters.
+// format settles the format, by its name or by one of QEMU's letters, and
+// refuses what it has no place for.
 func (a *DumpArgs) format(r *DumpRequest) error {
 	for _, letter := range []struct {
 		given        bool
@@ -149,8 +151,6 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 		return err
 	}
 	switch {
-	case r.Paging && f.Name() != "elf":
-		return fmt.Errorf("-p and --paging give memory virtual addresses, and %s has none: leave them out or use the elf format", f.Name())
 	case r.IgnoreNote && f.Name() != "win-dmp":
 		return fmt.Errorf("--ignore-note is of a Windows crash dump, and the format is %s: add -w or leave it out", f.Name())
 	case r.FloatContext && f.Name() != "win-dmp":
@@ -160,7 +160,7 @@ func (a *DumpArgs) format(r *DumpRequest) error {
 	case a.hmp.raw && !strings.HasPrefix(f.Name(), "kdump-"):
 		return fmt.Errorf("-R is the raw form of a kdump file, and the format is %s: add -z, -l or -s", f.Name())
 	}
-	return nil
+	return f.Check(r.Options)
 }
 
 // window is the range of guest memory to write.
@@ -226,7 +226,4 @@ func lower(s string) byte {
 
 func isNumber(s string) bool { return new(quantity).Set(s) == nil }
 
-func isArch(s string) bool {
-	_, err := arch.GuestByName(s)
-	return err == nil || strings.EqualFold(s, "auto")
-}
+func isArch(s string) bool { return arch.CheckGuestName(s) == nil }

@@ -27,12 +27,13 @@ func TestDumpArgs(t *testing.T) {
 	within := func(begin addr.GPA, length uint64) dump.Options {
 		return dump.Options{Window: dump.Window{Begin: begin, Length: length}}
 	}
+	paging, pagingWithin := dump.Options{Paging: true}, within(0, 4096)
+	pagingWithin.Paging = true
 	for line, want := range map[string]DumpRequest{
 		// the script's: FILE ARCH
 		"f":                     {File: "f"},
 		"f X86_64":              {File: "f", Arch: "X86_64"},
 		"f 386":                 {File: "f", Arch: "386"},
-		"f pdp11":               {File: "f", Arch: "pdp11"}, // refused later, with what there is
 		"--partial f":           {File: "f", Options: dump.Options{Partial: true}},
 		"f --partial auto":      {File: "f", Arch: "auto", Options: dump.Options{Partial: true}},
 		"f 386 --partial":       {File: "f", Arch: "386", Options: dump.Options{Partial: true}},
@@ -53,8 +54,8 @@ func TestDumpArgs(t *testing.T) {
 		"-w --format win-dmp f 386":   {File: "f", Format: "win-dmp", Arch: "386"},
 		"f -w --float-context":        {File: "f", Format: "win-dmp", FloatContext: true},
 		"--ignore-note -w f":          {File: "f", Format: "win-dmp", IgnoreNote: true},
-		"-p f":                        {File: "f", Paging: true},
-		"f 0 4096 --paging":           {File: "f", Paging: true, Options: within(0, 4096)},
+		"-p f":                        {File: "f", Options: paging},
+		"f 0 4096 --paging":           {File: "f", Options: pagingWithin},
 		"-R -s f X86_64":              {File: "f", Format: "kdump-snappy", Arch: "X86_64"},
 		"f 0 4096":                    {File: "f", Options: within(0, 4096)},
 		"f 0x1000 0x2000":             {File: "f", Options: within(0x1000, 0x2000)},
@@ -85,7 +86,7 @@ func TestDumpArgs(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", line, d)
 		}
 	}
-	for _, line := range []string{"-d f", "f --detach", "f X86_64 -d", "-z -d f 0 4096"} {
+	for _, line := range []string{"-d f", "f --detach", "f X86_64 -d", "-p -d f 0 4096"} {
 		if _, detach, err := parse(line); err != nil || !detach {
 			t.Errorf("%q: detach %v, %v", line, detach, err)
 		}
@@ -123,11 +124,11 @@ func TestDumpArgsRefused(t *testing.T) {
 		"f --length 1":                    "--length comes with --begin",
 		"f --begin x --length 1":          `"x" is no number: write it like 1048576, 0x100000 or 1M: HINT`,
 		"f 0 1 --begin 0":                 "BEGIN and LENGTH are given twice, as 0 1 and as --begin and --length",
-		"-p -z f":                         "-p and --paging give memory virtual addresses, and kdump-zlib has none: leave",
-		"f --paging --format kdump-lzo":   "and kdump-lzo has none",
+		"-p -z f":                         "kdump-zlib has no virtual addresses: leave paging out",
+		"f --paging --format kdump-lzo":   "kdump-lzo has no virtual addresses",
 		"-w -z f":                         "-w is the format win-dmp, and kdump-zlib is asked for too: leave one out",
 		"-w -R f":                         "-R is the raw form of a kdump file, and the format is win-dmp",
-		"-w -p f":                         "and win-dmp has none: leave",
+		"-w -p f":                         "win-dmp has no virtual addresses",
 		"--float-context f":               "--float-context is of a Windows crash dump, and the format is elf: add -w",
 		"--ignore-note f":                 "--ignore-note is of a Windows crash dump, and the format is elf: add -w",
 		"-z -l f":                         "-l is the format kdump-lzo, and kdump-zlib is asked for too: leave one out",
@@ -144,6 +145,13 @@ func TestDumpArgsRefused(t *testing.T) {
 		"f --arch 386":                    "unknown flag --arch: HINT",
 		"-zR f":                           "unknown flag -zR: HINT",
 		"f -1 1":                          "unknown flag -1: HINT",
+		"f pdp11":                         `unknown architecture "pdp11": use one of`,
+		"f pdp11 0 4096":                  `unknown architecture "pdp11"`,
+		"--level 10 -z f":                 "kdump-zlib has no level 10: use one from 1, fast, to 9, small",
+		"--level 1 f":                     "elf is not compressed and has no level",
+		"-l --level 1 f":                  "kdump-lzo has one level only",
+		"-w --flattened f":                "win-dmp has no flattened form",
+		"-z f 0 4096":                     "kdump-zlib holds all of guest memory",
 	} {
 		if got, _, err := parse(line); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %+v, %v; want one line with %q", line, got, err, want)

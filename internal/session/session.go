@@ -111,6 +111,9 @@ func (s *Session) open(ctx context.Context) error {
 	if err := s.openHypervisor(ctx); err != nil || s.hypervisor != nil {
 		return err
 	}
+	if err := s.openNamed(); err != nil {
+		return err
+	}
 	p, err := s.openSource(ctx)
 	if err != nil {
 		return err
@@ -120,6 +123,12 @@ func (s *Session) open(ctx context.Context) error {
 	if err := s.openExe(); err != nil {
 		return err
 	}
+	return s.stopLive()
+}
+
+// openNamed opens the files of RAM blocks and looks for the executable, before
+// the core is opened: to decompress one takes its time.
+func (s *Session) openNamed() error {
 	for block, path := range s.opts.RAM {
 		f, err := openRegular(path)
 		if err != nil {
@@ -127,7 +136,12 @@ func (s *Session) open(ctx context.Context) error {
 		}
 		s.ram[block] = f
 	}
-	return s.stopLive()
+	if s.opts.Exe != "" {
+		if _, err := os.Stat(s.opts.Exe); err != nil {
+			return fmt.Errorf("--exe: %w", err)
+		}
+	}
+	return nil
 }
 
 func (s *Session) readLayout() error {

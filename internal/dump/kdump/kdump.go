@@ -66,16 +66,21 @@ func (Format) HoldsKernel() bool { return true }
 // Aliases are other names: what QEMU since 8.2 calls the raw form.
 func (f Format) Aliases() []string { return []string{"kdump-raw-" + f.method.name} }
 
+// Check refuses options of other formats, and levels that this one has not.
+func (f Format) Check(o dump.Options) error {
+	if o.Level < 0 || o.Level > f.method.maxLevel {
+		return f.badLevel(o.Level)
+	}
+	return o.All(f.Name())
+}
+
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
-	if o.Level < 0 || o.Level > f.method.maxLevel {
-		return nil, f.badLevel(o.Level)
+	if err := f.Check(o); err != nil {
+		return nil, err
 	}
 	pack, err := f.method.packer(o.Level)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.All(f.Name()); err != nil {
 		return nil, err
 	}
 	content, err := dump.Select(m, o)

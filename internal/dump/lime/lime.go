@@ -20,6 +20,7 @@
 package lime
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -44,12 +45,14 @@ const (
 	headerSize = 32 // bytes
 )
 
+// Check refuses options of other formats.
+func (f Format) Check(o dump.Options) error {
+	return cmp.Or(o.Plain(f.Name()), o.Physical(f.Name()))
+}
+
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
-	if err := o.Plain(f.Name()); err != nil {
-		return nil, err
-	}
-	if err := o.Physical(f.Name()); err != nil {
+	if err := f.Check(o); err != nil {
 		return nil, err
 	}
 	content, err := dump.Select(m, o)

@@ -11,7 +11,6 @@ import (
 	"guestcore/internal/arch"
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
-	"guestcore/internal/guest/mapping"
 )
 
 // TestFile holds a file, absent memory left out, against the form's layout byte
@@ -57,7 +56,7 @@ func unhex(t *testing.T, s string) []byte {
 func TestRefuse(t *testing.T) {
 	m := dumptest.Machine(t, t.TempDir(), arch.Guests[2], dumptest.Part{Size: 0x1000})
 	for want, o := range map[string]dump.Options{
-		"leave --level out": {Level: 1}, "leave --flattened out": {Flattened: true}, "lime has no virtual addresses": {Mappings: []mapping.Mapping{}},
+		"leave --level out": {Level: 1}, "leave --flattened out": {Flattened: true}, "lime has no virtual addresses": {Paging: true},
 	} {
 		if _, err := (Format{}).Plan(m, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

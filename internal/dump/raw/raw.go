@@ -12,6 +12,7 @@
 package raw
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -32,12 +33,14 @@ func (Format) HoldsKernel() bool { return false }
 // maxSize is the length of the longest file there is on ext4, bytes.
 const maxSize = 16 << 40
 
+// Check refuses options of other formats.
+func (f Format) Check(o dump.Options) error {
+	return cmp.Or(o.Plain(f.Name()), o.Physical(f.Name()))
+}
+
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
-	if err := o.Plain(f.Name()); err != nil {
-		return nil, err
-	}
-	if err := o.Physical(f.Name()); err != nil {
+	if err := f.Check(o); err != nil {
 		return nil, err
 	}
 	content, err := dump.Select(m, o)

@@ -30,6 +30,7 @@
 package vbox
 
 import (
+	"cmp"
 	"context"
 	"debug/elf"
 	"errors"
@@ -95,15 +96,17 @@ func (f Format) Aliases() []string {
 	return []string{fmt.Sprintf("vbox-0x%08x", f.version.number)}
 }
 
+// Check refuses options of other formats.
+func (f Format) Check(o dump.Options) error {
+	return cmp.Or(o.Plain(f.Name()), o.Physical(f.Name()))
+}
+
 // Plan lays the file out.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
 	if m.Arch.Machine != elf.EM_X86_64 && m.Arch.Machine != elf.EM_386 {
 		return nil, fmt.Errorf("VirtualBox's format is for guests of x86, and this one is of %s: use the elf format", m.Arch)
 	}
-	if err := o.Plain(f.Name()); err != nil {
-		return nil, err
-	}
-	if err := o.Physical(f.Name()); err != nil {
+	if err := f.Check(o); err != nil {
 		return nil, err
 	}
 	content, err := dump.Select(m, o)

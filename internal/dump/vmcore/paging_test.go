@@ -83,7 +83,7 @@ func TestPaging(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := dumptest.Machine(t, t.TempDir(), guestArch(t, "X86_64"), test.parts...)
-			test.o.Mappings = test.list
+			test.o.Paging, test.o.Mappings = true, test.list
 			path, summary := write(t, m, test.o)
 			f := openPaging(t, path)
 			if diff := cmp.Diff(test.want, headers(f)); diff != "" {
@@ -119,7 +119,7 @@ func TestPagingMany(t *testing.T) {
 	for i := range uint64(70_000) {
 		list = append(list, mapping.Mapping{Virt: (1<<20 - i) << 12, Phys: i << 12, Size: 1 << 12})
 	}
-	path, _ := write(t, m, dump.Options{Mappings: list})
+	path, _ := write(t, m, dump.Options{Paging: true, Mappings: list})
 	f := openPaging(t, path)
 	if len(f.Loads) != len(list) {
 		t.Fatalf("%d program headers, want %d", len(f.Loads), len(list))

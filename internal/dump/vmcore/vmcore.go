@@ -41,9 +41,12 @@ func (Format) Name() string { return "elf" }
 // HoldsKernel is true: its notes have VMCOREINFO.
 func (Format) HoldsKernel() bool { return true }
 
+// Check refuses options of other formats.
+func (f Format) Check(o dump.Options) error { return o.Plain(f.Name()) }
+
 // Plan lays the file out.
-func (Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
-	if err := o.Plain(Format{}.Name()); err != nil {
+func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
+	if err := f.Check(o); err != nil {
 		return nil, err
 	}
 	content, err := dump.Select(m, o)

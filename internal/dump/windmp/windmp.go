@@ -21,6 +21,7 @@ package windmp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,15 @@ func (Format) Name() string { return "win-dmp" }
 // HoldsKernel is false: a Windows dump has no place for VMCOREINFO.
 func (Format) HoldsKernel() bool { return false }
 
+// Check refuses options of other formats.
+func (f Format) Check(o dump.Options) error {
+	return cmp.Or(o.Plain(f.Name()), o.All(f.Name()))
+}
+
 // Plan lays the file out. [windows.Identify] must have been asked about the
 // machine.
 func (f Format) Plan(m *guest.Machine, o dump.Options) (dump.Job, error) {
-	if err := o.Plain(f.Name()); err != nil {
-		return nil, err
-	}
-	if err := o.All(f.Name()); err != nil {
+	if err := f.Check(o); err != nil {
 		return nil, err
 	}
 	if m.Windows == nil {

@@ -17,7 +17,6 @@ import (
 	"guestcore/internal/dump"
 	"guestcore/internal/dump/dumptest"
 	"guestcore/internal/guest"
-	"guestcore/internal/guest/mapping"
 	"guestcore/internal/guest/windows"
 )
 
@@ -271,7 +270,7 @@ func TestRefused(t *testing.T) {
 		}, dump.Options{}, "4.0 PiB where the guest has no memory, the first at 0xa0000: the header is not this guest's"},
 		{"context nowhere", func(m *guest.Machine) { m.Windows.Patches[0].Addr = 0xb0000 }, dump.Options{}, "the processors' contexts: guest has no memory"},
 		{"window", nil, dump.Options{Window: dump.Window{Begin: 0, Length: 4096}}, "win-dmp holds all of guest memory, with QEMU too: leave begin and length out"},
-		{"paging", nil, dump.Options{Mappings: []mapping.Mapping{}}, "win-dmp has no virtual addresses"},
+		{"paging", nil, dump.Options{Paging: true}, "win-dmp has no virtual addresses"},
 		{"level", nil, dump.Options{Level: 1}, "win-dmp is not compressed"},
 		{"flattened", nil, dump.Options{Flattened: true}, "win-dmp has no flattened form"},
 		{"sealed", func(m *guest.Machine) { m.Sealed = "memory is encrypted" }, dump.Options{}, "memory is encrypted"},
