@@ -30,7 +30,11 @@ import (
 	"os"
 
 	"guestcore/internal/addr"
+	"guestcore/internal/dump/kdumpfile"
 	"guestcore/internal/dump/limefile"
+	"guestcore/internal/dump/vmcorefile"
+	"guestcore/internal/dump/windmpfile"
+	"guestcore/internal/extent"
 	"guestcore/internal/guest"
 )
 
@@ -104,12 +108,63 @@ var formats = []struct {
 	magic string
 	open  func(path string) (*File, error)
 }{
-	{elf.ELFMAG, openELF},
-	{"PAGEDU64", openWindows},
-	{"PAGEDUMP", openWindows},
-	{"KDUMP   ", openKdump},
-	{"makedumpfile\x00", openKdump},
-	{limefile.Magic, openLiME},
+	{elf.ELFMAG, opener(vmcorefile.Open, vmcorefile.ErrFormat, newELF)},
+	{"PAGEDU64", windows},
+	{"PAGEDUMP", windows},
+	{"KDUMP   ", kdump},
+	{"makedumpfile\x00", kdump},
+	{limefile.Magic, opener(limefile.Open, limefile.ErrFormat, newLiME)},
+}
+
+var (
+	windows = opener(windmpfile.Open, windmpfile.ErrFormat, newWindows)
+	kdump   = opener(kdumpfile.Open, kdumpfile.ErrFormat, newKdump)
+)
+
+// opener opens files with what their reader is: open, whose error is notOne if
+// they are of another format, and file, which makes a File of what that opened.
+func opener[R io.Closer](open func(path string) (R, error), notOne error, file func(R) (*File, error)) func(string) (*File, error) {
+	return func(path string) (*File, error) {
+		r, err := open(path)
+		if errors.Is(err, notOne) {
+			return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
+		}
+		if err != nil {
+			return nil, err
+		}
+		f, err := file(r)
+		if err != nil {
+			r.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return f, nil
+	}
+}
+
+// leftOut is why memory is absent of which a file does not say more.
+const leftOut = "was left out when the file was written"
+
+// behindEnd is why memory is lost.
+const behindEnd = "is behind the end of the file, which is cut short"
+
+// takeImage sets the memory, and by what its map says of it which ranges the
+// file has, has lost and was to be without: why says why.
+func (f *File) takeImage(im *guest.Image, why func(guest.Missing) string) {
+	f.memory = im
+	for _, e := range im.Map.Extents() {
+		x := guest.Missing{Addr: e.Addr, Size: e.Size}
+		switch e.Kind {
+		case extent.Lost:
+			x.Reason = behindEnd
+			f.Lost = append(f.Lost, x)
+		case extent.Omitted:
+			x.Reason = why(x)
+			f.Absent = append(f.Absent, x)
+		default:
+			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
+		}
+	}
+	f.Ranges = join(f.Ranges)
 }
 
 // Open opens a dump, until Close. A file that is none is an [ErrNotDump]; the

@@ -3,32 +3,14 @@ package dumpfile
 import (
 	"debug/elf"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"guestcore/internal/addr"
 	"guestcore/internal/dump/vmcorefile"
-	"guestcore/internal/extent"
 	"guestcore/internal/guest"
 )
-
-func openELF(path string) (*File, error) {
-	v, err := vmcorefile.Open(path)
-	if errors.Is(err, vmcorefile.ErrFormat) {
-		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := newELF(v)
-	if err != nil {
-		v.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
-}
 
 func newELF(v *vmcorefile.File) (*File, error) {
 	f := &File{
@@ -50,27 +32,12 @@ func newELF(v *vmcorefile.File) (*File, error) {
 			return nil, err
 		}
 	}
-	f.memory = &im.Image
-	for _, e := range im.Map.Extents() {
-		x := guest.Missing{Addr: e.Addr, Size: e.Size}
-		switch e.Kind {
-		case extent.Lost:
-			x.Reason = behindEnd
-			f.Lost = append(f.Lost, x)
-		case extent.Omitted:
-			x.Reason = leftOut
-			if vbox {
-				x.Reason = reasonOf(x, labelled)
-			}
-			f.Absent = append(f.Absent, x)
-		default:
-			if n := len(f.Ranges); n > 0 && f.Ranges[n-1].End() == e.Addr {
-				f.Ranges[n-1].Size += e.Size
-			} else {
-				f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
-			}
+	f.takeImage(&im.Image, func(x guest.Missing) string {
+		if vbox {
+			return reasonOf(x, labelled)
 		}
-	}
+		return leftOut
+	})
 	if !vbox { // there the map has it
 		f.Absent = append(f.Absent, labelled...)
 	}
@@ -79,12 +46,6 @@ func newELF(v *vmcorefile.File) (*File, error) {
 	}
 	return f, nil
 }
-
-// leftOut is why memory is absent of which a file does not say more.
-const leftOut = "was left out when the file was written"
-
-// behindEnd is why memory is lost.
-const behindEnd = "is behind the end of the file, which is cut short"
 
 // machineName is "64-bit little-endian EM_X86_64".
 func machineName(class elf.Class, order binary.ByteOrder, machine elf.Machine) string {

@@ -3,7 +3,6 @@ package dumpfile
 import (
 	"cmp"
 	"debug/elf"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -12,22 +11,6 @@ import (
 	"guestcore/internal/dump/kdumpfile"
 	"guestcore/internal/guest"
 )
-
-func openKdump(path string) (*File, error) {
-	k, err := kdumpfile.Open(path)
-	if errors.Is(err, kdumpfile.ErrFormat) {
-		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := newKdump(k)
-	if err != nil {
-		k.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
-}
 
 func newKdump(k *kdumpfile.File) (*File, error) {
 	f := &File{

@@ -1,7 +1,6 @@
 package dumpfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,25 +12,10 @@ import (
 	"guestcore/internal/guest"
 )
 
-// openLiME opens a dump in LiME's form.
-func openLiME(path string) (*File, error) {
-	l, err := limefile.Open(path)
-	if errors.Is(err, limefile.ErrFormat) {
-		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f := &File{Format: "LiME", Block: 1, memory: &l.Image, close: l.Close}
-	for _, e := range l.Map.Extents() {
-		if e.Kind == extent.Lost {
-			f.Lost = append(f.Lost, guest.Missing{Addr: e.Addr, Size: e.Size, Reason: behindEnd})
-		} else if n := len(f.Ranges); n > 0 && f.Ranges[n-1].End() == e.Addr {
-			f.Ranges[n-1].Size += e.Size
-		} else {
-			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
-		}
-	}
+// newLiME makes a file of a dump in LiME's form.
+func newLiME(l *limefile.File) (*File, error) {
+	f := &File{Format: "LiME", Block: 1, close: l.Close}
+	f.takeImage(&l.Image, func(guest.Missing) string { return leftOut })
 	return f, nil
 }
 

@@ -4,29 +4,10 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"guestcore/internal/dump/windmpfile"
-	"guestcore/internal/extent"
 	"guestcore/internal/guest"
 )
-
-func openWindows(path string) (*File, error) {
-	w, err := windmpfile.Open(path)
-	if errors.Is(err, windmpfile.ErrFormat) {
-		return nil, fmt.Errorf("%w: %w", err, ErrNotDump)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f, err := newWindows(w)
-	if err != nil {
-		w.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return f, nil
-}
 
 // newWindows makes a file of a Windows crash dump. Its header becomes the note
 // that the guest's driver hands to QEMU, so that formats with notes keep it.
@@ -45,21 +26,7 @@ func newWindows(w *windmpfile.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.memory = im
-	for _, e := range im.Map.Extents() {
-		x := guest.Missing{Addr: e.Addr, Size: e.Size}
-		switch e.Kind {
-		case extent.Lost:
-			x.Reason = behindEnd
-			f.Lost = append(f.Lost, x)
-		case extent.Omitted:
-			x.Reason = leftOut
-			f.Absent = append(f.Absent, x)
-		default:
-			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})
-		}
-	}
-	f.Ranges = join(f.Ranges)
+	f.takeImage(im, func(guest.Missing) string { return leftOut })
 	f.CPUs, f.Own = w.CPUs(im), w.Own(im)
 	header, err := w.CompleteHeader()
 	if err != nil {
