@@ -264,7 +264,7 @@ func TestCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(f.Lost) == 0 && res.OK() {
+		if len(f.Lost) == 0 && len(f.Problems) == 0 && res.OK() {
 			t.Errorf("%s: nothing is found", w.name)
 		}
 		if w.name == "elf" && (len(f.Lost) != 1 || f.Lost[0].Addr != 1<<32+0x10000-5 || f.Lost[0].Size != 5) {

@@ -65,6 +65,9 @@ func (f *File) holds(has, stored, exist, covered []kdumpfile.Range) {
 
 // loses adds the memory that was to be in a file and is not.
 func (f *File) loses(k *kdumpfile.File) {
+	if k.Cut {
+		f.Problems = append(f.Problems, "the flattened file ends without its last record: it is cut short")
+	}
 	reason := behindEnd
 	if k.Incomplete {
 		reason = "was never written: whoever wrote the file had no more room, which it says"

@@ -72,10 +72,11 @@ func (s *split) file() (*File, error) {
 		return nil, err
 	}
 	var has, stored, covers []kdumpfile.Range
-	f.Lost = nil
-	for _, p := range s.parts {
+	for i, p := range s.parts {
 		has, stored, covers = append(has, p.Ranges()...), append(stored, p.Stored()...), append(covers, covered(p.File))
-		f.loses(p.File)
+		if i > 0 {
+			f.loses(p.File)
+		}
 	}
 	f.holds(has, stored, first.Exist(), covers)
 	f.Format += fmt.Sprintf(", in %d parts", len(s.parts))

@@ -19,6 +19,7 @@ type flat struct {
 	r       io.ReaderAt
 	records []record // by offset, none overlapping
 	size    int64
+	cut     bool // it ends without a last record: others may be missing
 }
 
 type record struct {
@@ -49,16 +50,28 @@ func newFlat(r io.ReaderAt, size int64) (*flat, error) {
 	f := &flat{r: r}
 	for at := int64(flatHeader); ; {
 		if n, err := r.ReadAt(head[:recordHeader], at); n < recordHeader {
-			return nil, fmt.Errorf("record of a flattened file, which ends without a last one: %w", readError(at, err))
+			if err != io.EOF {
+				return nil, fmt.Errorf("record of a flattened file: %w", readError(at, err))
+			}
+			f.cut = true
+			break
 		}
 		x := record{int64(binary.BigEndian.Uint64(head)), int64(binary.BigEndian.Uint64(head[8:])), at + recordHeader}
 		if x.off == -1 && x.size == -1 {
 			break
 		}
-		if x.off < 0 || x.size <= 0 || x.end() < 0 || x.size > size-x.at {
-			return nil, &FormatError{at, fmt.Sprintf("a record of %d bytes for offset %#x cannot be in a flattened file of %d bytes", x.size, x.off, size)}
+		if x.off < 0 || x.size <= 0 || x.end() < 0 {
+			return nil, &FormatError{at, fmt.Sprintf("a record of %d bytes for offset %#x cannot be in a flattened file", x.size, x.off)}
 		}
-		f.records = append(f.records, x)
+		if left := size - x.at; x.size > left {
+			x.size, f.cut = left, true
+		}
+		if x.size > 0 {
+			f.records = append(f.records, x)
+		}
+		if f.cut {
+			break
+		}
 		at = x.at + x.size
 	}
 	return f, f.sort()
@@ -101,6 +114,17 @@ func (f *flat) overlay(written []record) error {
 		f.records = append(f.records, record{int64(e.Addr), int64(e.Size), int64(e.Off)})
 	}
 	return nil
+}
+
+// has reports whether the records give n bytes at off. Only of a file that is
+// cut that says more than its size: in others zeros may be left out.
+func (f *flat) has(off, n int64) bool {
+	i := sort.Search(len(f.records), func(i int) bool { return f.records[i].end() > off })
+	for ; n > 0 && i < len(f.records) && f.records[i].off <= off; i++ {
+		n -= f.records[i].end() - off
+		off = f.records[i].end()
+	}
+	return n <= 0
 }
 
 // ReadAt reads what the records give. Bytes between them are zero, as in the

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
+	"io"
 )
 
 // class is where a 64-bit or a 32-bit guest's C compiler puts what is in
@@ -21,6 +22,9 @@ var classes = []class{
 	{elf.ELFCLASS64, 424, 8, 0, 8, 12, 32, 48, 80, 96, 104},
 	{elf.ELFCLASS32, 412, 4, 0, 4, 8, 20, 32, 56, 72, 80},
 }
+
+// mainSize is the length of the main header of a 32-bit guest, bytes.
+const mainSize = 452
 
 // Bounds of a block that are believed, bytes.
 const (
@@ -44,12 +48,14 @@ type layout struct {
 
 // readHeaders reads all but the pages and their descriptors.
 func (f *File) readHeaders() error {
-	if f.size < 512 {
-		return fmt.Errorf("%w: it has %d bytes only", ErrFormat, f.size)
+	if f.Cut && !f.has(0, mainSize) {
+		return f.cutBefore(0, mainSize)
 	}
-	head, err := f.bytes(0, 512)
-	if err != nil {
-		return err
+	head := make([]byte, 512) // some flattened files have not all of them
+	if n, err := f.r.ReadAt(head, 0); n < len(head) && err == io.EOF {
+		return fmt.Errorf("%w: it has %d bytes only", ErrFormat, n)
+	} else if n < len(head) {
+		return readError(int64(n), err)
 	}
 	if f.Flattened && string(head[:4]) == elf.ELFMAG {
 		return &FormatError{0, "it is a flattened ELF dump: makedumpfile -R DUMP <FILE makes one of it that can be read"}

@@ -49,6 +49,8 @@ type Header struct {
 	MaxPage    int64 // behind the last page
 	// Incomplete tells that the writer ran out of space and said so.
 	Incomplete bool
+	// Cut tells that the file is flattened and ends without a last record.
+	Cut bool
 	// Split tells that it is a part of a file, and has of its pages those from
 	// Start on before End.
 	Split      bool
@@ -106,7 +108,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 		return nil, err
 	}
 	if flat != nil {
-		f.r, f.size, f.Flattened = flat, flat.size, true
+		f.r, f.size, f.Flattened, f.Cut = flat, flat.size, true, flat.cut
 	}
 	if err := f.readHeaders(); err != nil {
 		return nil, err
@@ -166,6 +168,9 @@ func (f *File) bytes(off, n int64) ([]byte, error) {
 	}
 	if off < 0 || n < 0 || off > f.size-n || n > f.held+maxBlock { // a flattened file may lack some zeros
 		return nil, &FormatError{off, fmt.Sprintf("%d bytes are to be here, the file has %d in all", n, min(f.size, f.held))}
+	}
+	if !f.has(off, n) {
+		return nil, f.cutBefore(off, n)
 	}
 	var b []byte
 	for int64(len(b)) < n {

@@ -128,8 +128,9 @@ func TestRefused(t *testing.T) {
 		{"notes outside", edit(block+56, 1<<62, 8), "notes of"},
 		{"flattened ELF", flatten(append([]byte("\x7fELF"), page(7)...), 500), "makedumpfile -R"},
 		{"flattened, no descriptors", flatten(small()[:4*block], 500), "page descriptors"},
-		{"flattened, cut", flatten(small(), 500)[:5000], "of 5000 bytes"},
-		{"flattened, a gap", flatten(small(), 5*block)[:4096], "without a last one"},
+		{"flattened, cut before its header", flatten(small(), 500)[:5000], "cut short before the 452 bytes"},
+		{"flattened, without records", flatten(small(), 5*block)[:4096], "cut short before the 452 bytes"},
+		{"flattened, cut before a bitmap", ordered(small()[:3*block])[:4096+5*(16+orderedRecord)], "bitmap 2: offset 0x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := read(tt.file)

@@ -13,11 +13,11 @@ const incomplete = 0x8
 // findLost finds the pages that the file should have and has not.
 func (f *File) findLost() error {
 	f.lost = newBitmap(nil, 0)
-	whole := min(f.stored.count, max(f.size-f.descs, 0)/descSize) // descriptors
-	if whole < f.stored.count && f.Flattened {
+	f.Incomplete = f.Compressed&incomplete != 0
+	cut := f.Cut || !f.has(f.descs, f.stored.count*descSize)
+	if cut && f.Flattened && !f.Cut {
 		return &FormatError{f.descs, fmt.Sprintf("the file ends before the last of %d page descriptors", f.stored.count)}
 	}
-	cut := whole < f.stored.count
 	if !cut {
 		last, err := f.lastData()
 		if err != nil {
@@ -25,7 +25,6 @@ func (f *File) findLost() error {
 		}
 		cut = last > f.size
 	}
-	f.Incomplete = f.Compressed&incomplete != 0
 	if !cut && !f.Incomplete {
 		return nil
 	}
@@ -37,14 +36,14 @@ func (f *File) findLost() error {
 			if b>>i&1 == 0 {
 				continue
 			}
-			gone := index >= whole
+			gone := !f.has(f.descs+index*descSize, descSize)
 			if !gone {
 				d, err := w.bytes(f.r, f.descs+index*descSize, descSize)
 				if err != nil {
 					return fmt.Errorf("page descriptor: %w", err)
 				}
 				p := f.decode(d)
-				gone = p.Off > f.size-p.Size || f.Incomplete && p == Page{}
+				gone = !f.has(p.Off, p.Size) || f.Incomplete && p == Page{}
 			}
 			if gone {
 				lost[at] |= 1 << i
@@ -54,6 +53,18 @@ func (f *File) findLost() error {
 	}
 	f.lost = newBitmap(lost, f.MaxPage)
 	return nil
+}
+
+// has reports whether the file has n bytes at off.
+func (f *File) has(off, n int64) bool {
+	if off > f.size-n {
+		return false
+	}
+	return !f.Cut || f.r.(*flat).has(off, n)
+}
+
+func (f *File) cutBefore(off, n int64) error {
+	return &FormatError{off, fmt.Sprintf("the flattened file is cut short before the %d bytes come that are to be here", n)}
 }
 
 // lastData is where the data of the last page end that is not, as those behind

@@ -36,6 +36,79 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestCutFlattened cuts a flattened file, written in order, at each byte: where
+// the bitmaps are, the pages that came are there.
+func TestCutFlattened(t *testing.T) {
+	flat := ordered(small())
+	pages := []int{1, 2, 3, 9}
+	for size := 4096; size <= len(flat); size++ {
+		f, err := read(flat[:size])
+		came := small()[:max(0, unflattened(size))]
+		if len(came) < 3*block+2 {
+			if err == nil {
+				t.Fatalf("%d bytes: no error, and the bitmaps are not there", size)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if f.Cut != (size < len(flat)) {
+			t.Errorf("%d bytes: cut is %v", size, f.Cut)
+		}
+		for i, n := range pages {
+			got := make([]byte, block)
+			_, err := f.ReadAt(got, int64(n)*block)
+			if there := len(came) >= 5*block+(i+1)*block; there && (err != nil || !bytes.Equal(got, page(n))) || !there && !errors.Is(err, ErrAbsent) {
+				t.Errorf("%d bytes, page %d: %v", size, n, err)
+			}
+		}
+		if count(f.Ranges()) != f.Pages() || count(f.Lost()) != 4-f.Pages() || count(f.Stored()) != 4 {
+			t.Fatalf("%d bytes: %d pages in %x, lost %x", size, f.Pages(), f.Ranges(), f.Lost())
+		}
+	}
+}
+
+// orderedRecord is how much of a file goes into each record of ordered, bytes.
+const orderedRecord = 300
+
+// ordered is a file in records, the first ones first, zeros and all.
+func ordered(b []byte) []byte {
+	out := flatten(nil, 1)[:4096]
+	for at := 0; at < len(b); at += orderedRecord {
+		part := b[at:min(at+orderedRecord, len(b))]
+		out = binary.BigEndian.AppendUint64(out, uint64(at))
+		out = binary.BigEndian.AppendUint64(out, uint64(len(part)))
+		out = append(out, part...)
+	}
+	return append(out, bytes.Repeat([]byte{0xff}, 16)...)
+}
+
+// unflattened is how much of small comes in the first bytes of what ordered
+// makes of it.
+func unflattened(size int) int {
+	records, rest := (size-4096)/(16+orderedRecord), (size-4096)%(16+orderedRecord)
+	return min(records*orderedRecord+max(0, rest-16), len(small()))
+}
+
+// TestCutAnywhere takes a flattened file whose first page came last.
+func TestCutAnywhere(t *testing.T) {
+	flat := ordered(small()[:5*block])
+	flat = flat[:len(flat)-16]
+	for n := 4; n > 0; n-- {
+		flat = binary.BigEndian.AppendUint64(flat, uint64(4+n)*block)
+		flat = binary.BigEndian.AppendUint64(flat, block)
+		flat = append(flat, small()[(4+n)*block:][:block]...)
+	}
+	f, err := read(flat[:len(flat)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Range{{block, 2 * block}}; !slices.Equal(f.Lost(), want) || f.Pages() != 3 {
+		t.Errorf("lost %x, %d pages are there", f.Lost(), f.Pages())
+	}
+}
+
 // count is how many pages are in ranges.
 func count(ranges []Range) (n int64) {
 	for _, r := range ranges {
