@@ -192,11 +192,18 @@ func TestConvertCut(t *testing.T) {
 	}
 	ours, _ := convert(t, "kdump-zlib", whole)
 	cut, flattened := half(t, ours), half(t, fixture.Dump("kdump-zlib")) // the second as QEMU leaves its own where the disk is full
+	piped := filepath.Join(t.TempDir(), "piped")
+	result = testkit.Run(t, "sh", "-c", `"$0" -F -l -d 1 "$1" >"$2"`, testkit.Makedumpfile(t), ours, piped)
+	if result.Status != 0 {
+		t.Fatalf("makedumpfile -F:\n%s", result.Output)
+	}
+	piped = half(t, piped)
 	const behindEnd = "is behind the end of the file, which is cut short"
 	for path, why := range map[string]string{
 		incomplete: "was never written: whoever wrote the file had no more room",
 		cut:        behindEnd,
 		flattened:  behindEnd,
+		piped:      behindEnd,
 	} {
 		lacks(t, "0x", why, path)
 		if v := verify(t, path); v.OK || len(v.Files[0].Lost) == 0 {
