@@ -4,17 +4,19 @@ import (
 	"bufio"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"guestcore/test/rig"
 	"guestcore/test/testkit"
 )
 
-// TestContainer reads a QEMU in a PID namespace of its own, as in a container: it knows its vCPUs' threads by other numbers than
-// the world outside, and has its registers nevertheless.
+// TestContainer reads a QEMU in a PID namespace of its own, as in a container, and what gdb's gcore writes of it from outside: QEMU
+// knows its vCPUs' threads by other numbers than the world outside, and has its registers nevertheless.
 func TestContainer(t *testing.T) {
 	q := testkit.StockQEMU(t)
 	args := []string{"-nodefaults", "-display", "none", "-accel", "tcg", "-machine", "pc", "-m", "64M", "-smp", "2", "-S",
@@ -36,7 +38,20 @@ func TestContainer(t *testing.T) {
 	for answers.Scan() && !strings.Contains(answers.Text(), `"prelaunch"`) { // it answers once the machine is there
 	}
 	pid := strconv.Itoa(cmd.Process.Pid)
-	r := testkit.Guestcore(t, "info", "--pid", pid)
+	core := filepath.Join(t.TempDir(), "core")
+	if r := testkit.GDB(t, testkit.MinimalGDB(t), "-p", pid, "-ex", "generate-core-file "+core); r.Status != 0 {
+		t.Fatalf("gdb's core:\n%s", r.Output)
+	}
+	for name, source := range map[string][]string{"alive": {"--pid", pid}, "gcore": {core}} {
+		t.Run(name, func(t *testing.T) {
+			threadsOutside(t, pid, testkit.Guestcore(t, append([]string{"info"}, source...)...))
+		})
+	}
+}
+
+// threadsOutside holds the threads that info prints of two vCPUs against those of a process.
+func threadsOutside(t *testing.T, pid string, r rig.Result) {
+	t.Helper()
 	threads := regexp.MustCompile(`(?m)^  [01]  ([0-9]+) +(?:stopped|halted) +valid$`).FindAllStringSubmatch(r.Output, -1)
 	if r.Status != 0 || len(threads) != 2 {
 		t.Fatalf("status %d:\n%s", r.Status, r.Output)

@@ -135,6 +135,7 @@ func parse(r io.ReaderAt, size int64, opt Options) (*Process, error) {
 		return nil, err
 	}
 	p.mapFiles()
+	p.findOwnTIDs()
 	return p, nil
 }
 
