@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 
+	"guestcore/internal/dump"
 	"guestcore/internal/dumpfile"
 	"guestcore/internal/monitor"
 	"guestcore/internal/progress"
@@ -21,19 +22,21 @@ var infoCommand = &command{
 		f.partial(src)
 		asJSON := f.Bool("json", false, "print it as JSON")
 		arch := f.arch()
+		var scan dump.Scan
+		monitor.NewScan(f.FlagSet, &scan)
 		if done, err := f.parse(e, args, 1, 1); done || err != nil {
 			return err
 		}
 		show, stop := showProgress(e, *asJSON)
 		defer stop()
 		src.show = show
-		i := information{e, show, *asJSON}
+		i := information{e, scan, show, *asJSON}
 		name := f.arg(0)
-		dump, err := src.isDump(name)
+		isDump, err := src.isDump(name)
 		switch {
 		case err != nil:
 			return err
-		case dump:
+		case isDump:
 			return i.ofDump(session.Options{Dump: []string{name}, Log: logger(e, src.verbose)}, string(*arch))
 		}
 		return i.ofQEMU(src, name)
@@ -59,6 +62,7 @@ func (s *source) isDump(name string) (bool, error) {
 // information is what is printed, and how.
 type information struct {
 	*env
+	scan dump.Scan
 	show progress.Renderer
 	json bool
 }
@@ -75,7 +79,7 @@ func (i information) ofQEMU(src *source, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := info.AddKernel(i.ctx, m, i.show); err != nil {
+	if err := info.AddKernel(i.ctx, m, i.scan, i.show); err != nil {
 		return err
 	}
 	if i.json {
@@ -91,7 +95,7 @@ func (i information) ofDump(o session.Options, arch string) error {
 	}
 	defer s.Close()
 	m := &monitor.Monitor{Session: s}
-	info, err := m.DumpInfo(i.ctx, arch, i.show)
+	info, err := m.DumpInfo(i.ctx, arch, i.scan, i.show)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,27 @@ func (d Direct) String() string { return directNames[d] }
 // Set takes the name of a choice, as a flag does.
 func (d *Direct) Set(name string) error { return set(d, name, directNames) }
 
+// Scan says whether guest memory is searched for the VMCOREINFO of the
+// kernel, which may take reading all of it.
+type Scan int
+
+const (
+	// ScanAuto does so unless what was handed over is right, or the guest runs
+	// another system.
+	ScanAuto Scan = iota
+	// ScanAlways does so whatever the guest seems to run.
+	ScanAlways
+	// ScanNever never does.
+	ScanNever
+)
+
+var scanNames = []string{"auto", "always", "never"}
+
+func (s Scan) String() string { return scanNames[s] }
+
+// Set takes the name of a choice, as a flag does.
+func (s *Scan) Set(name string) error { return set(s, name, scanNames) }
+
 func set[T ~int](v *T, name string, names []string) error {
 	i := slices.Index(names, name)
 	if i < 0 {

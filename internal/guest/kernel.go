@@ -5,8 +5,8 @@ import "guestcore/internal/addr"
 // Kernel is what is known of the guest's kernel. Fields are nil or empty where
 // that is nothing.
 type Kernel struct {
-	System  string `json:"system,omitempty"`  // "Linux"
-	Release string `json:"release,omitempty"` // as uname -r says it
+	System  string `json:"system,omitempty"`  // "Linux" or "Windows"
+	Release string `json:"release,omitempty"` // as uname -r says it; of Windows its version or build
 	BuildID string `json:"build_id,omitempty"`
 	// Note is where the kernel's VMCOREINFO note came from, for people.
 	Note     string    `json:"vmcoreinfo,omitempty"`

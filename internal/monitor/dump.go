@@ -153,14 +153,15 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 	if err != nil {
 		return nil, err
 	}
-	machine, err := m.machine(ctx, r.Arch, format, show)
+	machine, err := m.machine(ctx, r, format, show)
 	if err != nil {
 		return nil, err
 	}
 	printRows(out, rows)
-	notes := machine.Notes
-	if k := machine.Kernel; k.NoteAddr != nil {
-		notes = append(slices.Clone(notes), "VMCOREINFO was "+k.Note)
+	k := machine.Kernel
+	notes := slices.Concat(machine.Notes, k.Remarks)
+	if k.NoteAddr != nil {
+		notes = append(notes, "VMCOREINFO was "+k.Note)
 	}
 	for _, n := range notes {
 		fmt.Fprintf(out, "note: %s\n", n)
@@ -186,7 +187,7 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 		}
 		from := "the header is made from " + machine.Windows.Origin
 		fmt.Fprintf(out, "note: %s\n", from)
-		notes = append(slices.Clone(notes), from)
+		notes = append(notes, from)
 	}
 	r.Creator, r.Align = m.Creator, dump.AlignFor(r.File)
 	r.Output.Log = m.Log
@@ -212,11 +213,11 @@ func (m *Monitor) plan(ctx context.Context, r DumpRequest, out io.Writer, show p
 
 // machine is the guest as a format needs it. What kernel it runs may take all
 // of its memory to find out: that is left out where the file does not tell.
-func (m *Monitor) machine(ctx context.Context, archName string, f dump.Format, show progress.Renderer) (*guest.Machine, error) {
+func (m *Monitor) machine(ctx context.Context, r DumpRequest, f dump.Format, show progress.Renderer) (*guest.Machine, error) {
 	if f.HoldsKernel() {
-		return m.Session.Guest(ctx, archName, show)
+		return m.Session.Guest(ctx, r.Arch, r.Scan, show)
 	}
-	machine, err := m.Session.Machine(archName)
+	machine, err := m.Session.Machine(r.Arch)
 	if err != nil {
 		return nil, err
 	}

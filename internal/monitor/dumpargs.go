@@ -20,6 +20,7 @@ type DumpRequest struct {
 	Format string // "": the first of formats
 	// FloatContext puts x87 and SSE registers into a Windows crash dump.
 	FloatContext bool
+	Scan         dump.Scan // for VMCOREINFO
 	// IgnoreNote has the header of a Windows crash dump made from guest memory.
 	IgnoreNote bool
 	dump.Options
@@ -50,6 +51,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.StringVar(&a.r.Format, "format", "", "`NAME` of the dump's format: "+strings.Join(formats.Names(), ", ")+" (default elf)")
 	fs.IntVar(&a.r.Level, "level", 0, "how hard the file is compressed, `N` from 1, fast, to 9 (kdump-zlib) or 4 (kdump-zstd)")
 	fs.BoolVar(&a.r.Flattened, "flattened", false, "write kdump in the form that needs no seeking, which makedumpfile -R undoes; a pipe always gets it")
+	NewScan(fs, &a.r.Scan)
 	fs.Var(&a.r.Output.Sparse, "sparse", "which zeros become holes, `WHEN`: auto (where that is cheap), always, never")
 	fs.BoolVar(&a.skipZero, "skip-zero", false, "store no pages of zeros, as the kdump formats never do: --sparse always")
 	fs.Var(&a.r.Output.Direct, "direct", "whether to write around the page cache, `WHEN`: auto (large dumps), on, off")
@@ -67,6 +69,11 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 	fs.BoolVar(&a.r.Paging, "p", false, "as in QEMU's monitor: --paging")
 	fs.BoolVar(&a.hmp.windows, "w", false, "as in QEMU's monitor: --format win-dmp")
 	return a
+}
+
+// NewScan defines the flag of a search for VMCOREINFO on fs.
+func NewScan(fs *flag.FlagSet, s *dump.Scan) {
+	fs.Var(s, "scan", "whether guest memory is scanned for VMCOREINFO, `WHEN`: auto (unless what was handed over is right, or Windows runs), always, never")
 }
 
 // Request is what was asked for, once the flags are set: words are the other

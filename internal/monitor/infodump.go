@@ -35,8 +35,8 @@ type Range struct {
 
 // DumpInfo describes the guest of the dump that the session is open on. It may
 // read all of guest memory; show tells how far that is.
-func (m *Monitor) DumpInfo(ctx context.Context, archName string, show progress.Renderer) (DumpInfo, error) {
-	machine, err := m.Session.Guest(ctx, archName, show)
+func (m *Monitor) DumpInfo(ctx context.Context, archName string, scan dump.Scan, show progress.Renderer) (DumpInfo, error) {
+	machine, err := m.Session.Guest(ctx, archName, scan, show)
 	if err != nil {
 		return DumpInfo{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"guestcore/internal/dump"
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/progress"
@@ -20,8 +21,8 @@ type Kernel struct {
 
 // Kernel finds out what kernel the guest runs. It may read all of guest memory;
 // show tells how far that is.
-func (m *Monitor) Kernel(ctx context.Context, show progress.Renderer) (Kernel, error) {
-	machine, err := m.Session.Guest(ctx, "", show)
+func (m *Monitor) Kernel(ctx context.Context, scan dump.Scan, show progress.Renderer) (Kernel, error) {
+	machine, err := m.Session.Guest(ctx, "", scan, show)
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -30,8 +31,8 @@ func (m *Monitor) Kernel(ctx context.Context, show progress.Renderer) (Kernel, e
 
 // AddKernel adds the kernel, or a warning that says why it is not known. The
 // error is that of ctx.
-func (info *Info) AddKernel(ctx context.Context, m *Monitor, show progress.Renderer) error {
-	k, err := m.Kernel(ctx, show)
+func (info *Info) AddKernel(ctx context.Context, m *Monitor, scan dump.Scan, show progress.Renderer) error {
+	k, err := m.Kernel(ctx, scan, show)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -54,7 +55,7 @@ a second per GiB, once.`,
 		if err := noArguments("info kernel", args); err != nil {
 			return err
 		}
-		k, err := m.Kernel(ctx, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
+		k, err := m.Kernel(ctx, dump.ScanAuto, progress.Lines(func(line string) { fmt.Fprintln(out, line) }))
 		if err != nil {
 			return err
 		}

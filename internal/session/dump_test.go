@@ -49,7 +49,7 @@ func TestDump(t *testing.T) {
 	if err != nil || len(rows) != 2 || rows[1].Start != 0x100000 || rows[1].End != 0x102000 {
 		t.Errorf("%+v, %v", rows, err)
 	}
-	m, err := s.Guest(t.Context(), "", nil)
+	m, err := s.Guest(t.Context(), "", dump.ScanAuto, nil)
 	if err != nil || m.Arch.Name != "X86_64" || m.Kernel.Release != "6.1.0-test" || !strings.HasPrefix(m.Kernel.Note, "in the dump") {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -86,7 +86,7 @@ func TestFix(t *testing.T) {
 	} {
 		s := open(t, Options{Dump: []string{dumpOf(t, x.header)}, Fix: x.fix})
 		for range 2 { // the second time from what is known already
-			m, err := s.Guest(t.Context(), "", nil)
+			m, err := s.Guest(t.Context(), "", dump.ScanAuto, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

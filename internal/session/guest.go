@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"guestcore/internal/dump"
 	"guestcore/internal/guest"
 	"guestcore/internal/guest/linux"
 	"guestcore/internal/guest/windows"
@@ -18,26 +19,32 @@ type identified struct {
 	warnings []string
 }
 
+// sought is a machine, by its architecture, and how its kernel was looked for.
+type sought struct {
+	arch string
+	how  dump.Scan
+}
+
 // Guest is the machine as a dump takes it, with what is known of its kernel.
 // The architecture is settled as by qemu's VM.Arch. Guest memory is scanned, the
-// first time, if nothing handed over says what kernel runs; show, nil for
-// nobody, tells how far that is.
-func (s *Session) Guest(ctx context.Context, archName string, show progress.Renderer) (*guest.Machine, error) {
+// first time, as scan says; show, nil for nobody, tells how far that is.
+func (s *Session) Guest(ctx context.Context, archName string, scan dump.Scan, show progress.Renderer) (*guest.Machine, error) {
 	m, err := s.Machine(archName)
 	if err != nil {
 		return nil, err
 	}
 	s.kernelMu.Lock()
 	defer s.kernelMu.Unlock()
-	known, ok := s.kernels[m.Arch.Name]
+	key := sought{m.Arch.Name, scan}
+	known, ok := s.kernels[key]
 	if !ok {
 		before := len(m.Warnings)
-		if err := identify(ctx, m, show); err != nil {
+		if err := identify(ctx, m, scan, show); err != nil {
 			return nil, err
 		}
 		known = identified{m.VMCoreInfo, m.Kernel, slices.Clone(m.Warnings[before:])}
 		m.Warnings = m.Warnings[:before]
-		s.kernels[m.Arch.Name] = known
+		s.kernels[key] = known
 	}
 	m.VMCoreInfo, m.Kernel = known.note, known.kernel
 	m.Warnings = append(m.Warnings, known.warnings...)
@@ -69,17 +76,25 @@ func (s *Session) Machine(archName string) (*guest.Machine, error) {
 	return m, nil
 }
 
-// identify finds out what kernel a machine runs.
-func identify(ctx context.Context, m *guest.Machine, show progress.Renderer) error {
+// identify finds out what kernel a machine runs. That of Windows ends the search
+// for Linux's, which would read all memory and find nothing.
+func identify(ctx context.Context, m *guest.Machine, scan dump.Scan, show progress.Renderer) error {
 	if m.Sealed != "" { // there is nothing to find in it
 		m.Kernel = &guest.Kernel{}
 		return nil
 	}
-	meter := progress.Meter{What: "searching guest memory for VMCOREINFO"}
-	if show != nil {
-		defer progress.Show(&meter, show)()
+	if m.VMCoreInfo == nil && scan != dump.ScanAlways && windows.Recognize(m) {
+		return nil
 	}
-	if err := linux.Identify(ctx, m, &meter); err != nil {
+	var p linux.Progress
+	if scan != dump.ScanNever {
+		meter := progress.Meter{What: "searching guest memory for VMCOREINFO"}
+		if show != nil {
+			defer progress.Show(&meter, show)()
+		}
+		p = &meter
+	}
+	if err := linux.Identify(ctx, m, p); err != nil {
 		return err
 	}
 	windows.Name(m)

@@ -83,8 +83,8 @@ type Session struct {
 	vm      *qemu.VM
 	vmErr   error
 
-	kernelMu sync.Mutex            // not mu: a scan takes its time
-	kernels  map[string]identified // by the name of the architecture
+	kernelMu sync.Mutex // not mu: a scan takes its time
+	kernels  map[sought]identified
 }
 
 // Open opens a core file and the executable that belongs to it. QEMU's guest
@@ -93,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, kernels: map[string]identified{}}
+	s := &Session{opts: o, symbols: map[string]addr.HVA{}, ram: map[string]*os.File{}, kernels: map[sought]identified{}}
 	if err := s.open(ctx); err != nil {
 		s.Close()
 		return nil, err

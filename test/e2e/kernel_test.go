@@ -44,6 +44,13 @@ func TestNoDevice(t *testing.T) {
 			t.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
 		}
 	})
+	t.Run("never", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "vmcore")
+		result := testkit.Guestcore(t, "dump", "--scan", "never", fixture.Core, out)
+		if result.Status != 0 || !strings.Contains(result.Output, "note: guest memory was not searched for VMCOREINFO") || testkit.Open(t, out).Note("VMCOREINFO") != nil {
+			t.Errorf("guestcore dump ended with status %d:\n%s", result.Status, result.Output)
+		}
+	})
 	for _, test := range []struct {
 		name  string
 		flags []string

@@ -140,6 +140,31 @@ func TestWindowsWithoutNote(t *testing.T) {
 	}
 }
 
+// TestWindowsRecognized names a Windows guest whose driver handed nothing over, by the kernel that its vCPUs enter, and searches no
+// memory for what Linux has.
+func TestWindowsRecognized(t *testing.T) {
+	const notSearched = "VMCOREINFO, which Linux has, was not searched for"
+	for name, kind := range map[string]winguest.Kind{"64": windows64, "pae": windowsPAE, "32": windows32} {
+		g := winguest.New(kind)
+		g.Silent = true
+		fixture := testkit.Boot(t, testkit.StockQEMU(t), rig.WindowsGuest("windows-silent-"+name, g, true))
+		dump := dumpFile(t, fixture)
+		for _, source := range []string{fixture.Core, dump, fixture.QMPDump} {
+			for scan, recognized := range map[string]bool{"auto": true, "never": true, "always": false} {
+				result := testkit.Guestcore(t, "info", "--scan", scan, source)
+				if result.Status != 0 || strings.Contains(result.Output, "Windows 6.1") != recognized || strings.Contains(result.Output, notSearched) != recognized ||
+					recognized && !strings.Contains(result.Output, "--format win-dmp") {
+					t.Errorf("%s: info --scan %s %s: status %d:\n%s", name, scan, source, result.Status, result.Output)
+				}
+			}
+		}
+		result := testkit.Guestcore(t, "dump", "--format", "kdump-lzo", fixture.Core, filepath.Join(t.TempDir(), "dump"))
+		if result.Status != 0 || !strings.Contains(result.Output, notSearched) {
+			t.Errorf("%s: dump: status %d:\n%s", name, result.Status, result.Output)
+		}
+	}
+}
+
 // TestWindowsFromELF makes a crash dump of QEMU's own ELF dump of a guest whose driver handed nothing over: its notes have the
 // registers that lead to the kernel.
 func TestWindowsFromELF(t *testing.T) {

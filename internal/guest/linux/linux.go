@@ -26,8 +26,10 @@ import (
 // Identify finds out what kernel the machine runs, and sets m.Kernel. A note
 // that somebody handed over, in m.VMCoreInfo, is checked; where it is missing
 // or no vCPU confirms it, memory is scanned for a better one, which becomes
-// m.VMCoreInfo; to its end, unless one is found that all vCPUs confirm. What a dump will lack for it goes to m.Warnings, what else there
-// is to say to m.Kernel.Remarks. The error is that of ctx or of the source.
+// m.VMCoreInfo; to its end, unless one is found that all vCPUs confirm. Without
+// a p it is not scanned. What a dump will lack for it goes to m.Warnings, what
+// else there is to say to m.Kernel.Remarks. The error is that of ctx or of the
+// source.
 func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 	m.Kernel = &guest.Kernel{}
 	var all []*candidate
@@ -41,7 +43,10 @@ func Identify(ctx context.Context, m *guest.Machine, p Progress) error {
 			all = append(all, judge(m, n))
 		}
 	}
-	if len(all) == 0 || !all[0].settled() {
+	switch unsettled := len(all) == 0 || !all[0].settled(); {
+	case unsettled && p == nil:
+		m.Kernel.Remarks = append(m.Kernel.Remarks, "guest memory was not searched for VMCOREINFO")
+	case unsettled:
 		found, err := search(ctx, m, p)
 		if err != nil {
 			return fmt.Errorf("scanning guest memory for VMCOREINFO: %w", err)

@@ -400,3 +400,22 @@ func FuzzNote(f *testing.F) {
 		}
 	})
 }
+
+// TestNoScan takes what was handed over, and looks at no memory for more.
+func TestNoScan(t *testing.T) {
+	const remark = "guest memory was not searched for VMCOREINFO"
+	runs := x86Kernel("6.1.0-1", offset, moved)
+	f := newFake(t, "X86_64", 0)
+	f.install(runs)
+	f.x86(runs, offset)
+	f.note(0x1000, runs)
+	if err := Identify(t.Context(), f.Machine, nil); err != nil || f.VMCoreInfo != nil || !slices.Contains(f.Kernel.Remarks, remark) {
+		t.Errorf("%+v, %v", f.Kernel, err)
+	}
+	if err := Identify(t.Context(), f.Machine, &scanned{}); err != nil || f.VMCoreInfo == nil {
+		t.Fatalf("%+v, %v", f.Kernel, err)
+	}
+	if err := Identify(t.Context(), f.Machine, nil); err != nil || f.Kernel.Release != "6.1.0-1" || slices.Contains(f.Kernel.Remarks, remark) {
+		t.Errorf("handed over: %+v, %v", f.Kernel, err)
+	}
+}

@@ -91,17 +91,20 @@ func (f *finder) buildLab() string {
 // Offsets in KUSER_SHARED_DATA, the page that the kernel shares with programs
 // (Windows' ntddk.h).
 const (
-	sharedUpTime     = 0x8  // InterruptTime: low, high, high again; 100 ns
-	sharedSystemTime = 0x14 // likewise, since 1601
+	sharedUpTime     = 0x8   // InterruptTime: low, high, high again; 100 ns
+	sharedSystemTime = 0x14  // likewise, since 1601
+	sharedBuild      = 0x260 // NtBuildNumber, since Windows 10
 	sharedProduct    = 0x264
+	sharedMajor      = 0x26c // NtMajorVersion
+	sharedMinor      = 0x270
 	sharedSuite      = 0x2d0
 	sharedProcessors = 0x3c0 // ActiveProcessorCount, since Windows 7
 
 	shared64, shared32 = 0xfffff780_00000000, 0xffdf0000 // where it is, always
 )
 
-func (f *finder) sharedAt() uint64 {
-	if f.word == 8 {
+func (s space) sharedAt() uint64 {
+	if s.word == 8 {
 		return shared64
 	}
 	return shared32

@@ -22,15 +22,13 @@ func findKernel(ctx context.Context, m *guest.Machine) (*image, view, error) {
 	}
 	var others []string
 	for _, v := range all {
-		w := walk{v: v, seen: map[uint64]bool{}}
-		for _, entry := range v.entries {
-			if im := w.down(entry); im != nil {
-				return im, v, nil
-			}
+		im, found := v.entered()
+		if im != nil {
+			return im, v, nil
 		}
 		said := "no image"
-		if len(w.others) > 0 {
-			said = strings.Join(w.others, ", ")
+		if len(found) > 0 {
+			said = strings.Join(found, ", ")
 		}
 		others = append(others, v.who+": "+said)
 	}
@@ -46,6 +44,18 @@ func findKernel(ctx context.Context, m *guest.Machine) (*image, view, error) {
 		}
 	}
 	return nil, view{}, fmt.Errorf("the kernel of Windows was not found below where it is entered (%s)", strings.Join(others, "; "))
+}
+
+// entered is the kernel below where it is entered, nil if it is not there, and
+// then other images that are.
+func (v view) entered() (kernel *image, others []string) {
+	w := walk{v: v, seen: map[uint64]bool{}}
+	for _, entry := range v.entries {
+		if im := w.down(entry); im != nil {
+			return im, nil
+		}
+	}
+	return nil, w.others
 }
 
 // Where x64 loads its kernel.

@@ -23,7 +23,7 @@ func Name(m *guest.Machine) {
 	}
 	m.Kernel.System, m.Kernel.Release = "Windows", h.build()
 	m.Kernel.Note = "the header of a Windows crash dump, in " + cmp.Or(m.NotedIn, "the vmcoreinfo device")
-	m.Kernel.Remarks = append(m.Kernel.Remarks, "a dump for WinDbg is one of --format win-dmp")
+	m.Kernel.Remarks = append(m.Kernel.Remarks, forWinDbg)
 }
 
 // build is "build 7601": the kernel's version is what the number tells.

@@ -24,22 +24,29 @@ type view struct {
 func views(m *guest.Machine) []view {
 	var all, left []view
 	for _, cpu := range m.CPUs {
-		s, ok := cpu.State.(*arch.X86)
-		if !ok || !s.X86Paging().Enabled() {
-			continue
+		if own := viewsOf(m, cpu); len(own) > 0 {
+			all, left = append(all, own[0]), append(left, own[1:]...)
 		}
-		v := view{space: space{image: m.Image, paging: s.X86Paging(), word: 4}, who: fmt.Sprintf("vCPU %d", cpu.Index)}
-		if cpu.Trust != guest.Valid {
-			v.who += ", by registers that are " + cpu.Label()
-		}
-		if s.LongMode() {
-			v.word = 8
-		}
-		v.entries = entries(v.space, s)
-		all = append(all, v)
-		left = append(left, v.kernels(s)...)
 	}
 	return append(append(all, left...), startBlocks(m.Image)...)
+}
+
+// viewsOf are a vCPU's: as it has the kernel's memory mapped, and as the kernel
+// has. There are none if the vCPU is not known to have page tables.
+func viewsOf(m *guest.Machine, cpu guest.CPU) []view {
+	s, ok := cpu.State.(*arch.X86)
+	if !ok || !s.X86Paging().Enabled() {
+		return nil
+	}
+	v := view{space: space{image: m.Image, paging: s.X86Paging(), word: 4}, who: fmt.Sprintf("vCPU %d", cpu.Index)}
+	if cpu.Trust != guest.Valid {
+		v.who += ", by registers that are " + cpu.Label()
+	}
+	if s.LongMode() {
+		v.word = 8
+	}
+	v.entries = entries(v.space, s)
+	return append([]view{v}, v.kernels(s)...)
 }
 
 // kernelTables is where a processor's control region has the address of the

@@ -1,0 +1,70 @@
+package windows
+
+import (
+	"debug/elf"
+	"fmt"
+	"slices"
+
+	"guestcore/internal/guest"
+)
+
+// Recognize reports whether all vCPUs that have page tables enter the kernel of
+// Windows, and then sets m.Kernel. It reads little memory, whatever the guest
+// is. One with other entries on x64, as where Hyper-V has them all, is not
+// recognized.
+func Recognize(m *guest.Machine) bool {
+	if m.Arch.Machine != elf.EM_X86_64 && m.Arch.Machine != elf.EM_386 {
+		return false
+	}
+	var first *image
+	who := ""
+	for _, cpu := range m.CPUs {
+		own := viewsOf(m, cpu)
+		if len(own) == 0 {
+			continue
+		}
+		kernel := (*image)(nil)
+		for _, v := range own {
+			if v.word == 8 && !slices.ContainsFunc(v.entries, func(va uint64) bool { return va >= kernelsFrom && va < kernelsTo }) {
+				continue // Linux
+			}
+			if kernel, _ = v.entered(); kernel != nil {
+				break
+			}
+		}
+		if kernel == nil {
+			return false
+		}
+		if first == nil {
+			first, who = kernel, own[0].who
+		}
+	}
+	if first == nil {
+		return false
+	}
+	m.Kernel = &guest.Kernel{System: "Windows", Release: first.release(), Remarks: []string{
+		fmt.Sprintf("the kernel of Windows is at %#x, found from %s: VMCOREINFO, which Linux has, was not searched for", first.base, who), forWinDbg}}
+	return true
+}
+
+// forWinDbg is what users of Windows guests should know.
+const forWinDbg = "a dump for WinDbg is one of --format win-dmp"
+
+// release is the version that the kernel tells programs, "" if that cannot be
+// read: "6.1" or, since Windows 10, "10.0 build 19045".
+func (s space) release() string {
+	at := s.sharedAt()
+	major, err := s.number(at+sharedMajor, 4)
+	if err != nil || major == 0 || major > 99 {
+		return ""
+	}
+	minor, err := s.number(at+sharedMinor, 4)
+	if err != nil || minor > 99 {
+		return ""
+	}
+	version := fmt.Sprintf("%d.%d", major, minor)
+	if build, err := s.number(at+sharedBuild, 4); err == nil && major >= 10 {
+		version += fmt.Sprintf(" build %d", build&^0xf000_0000) // the rest tells free and checked builds apart
+	}
+	return version
+}
