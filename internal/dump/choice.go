@@ -46,13 +46,12 @@ func (d Direct) String() string { return directNames[d] }
 // Set takes the name of a choice, as a flag does.
 func (d *Direct) Set(name string) error { return set(d, name, directNames) }
 
-// Scan says whether guest memory is searched for the VMCOREINFO of the
-// kernel, which may take reading all of it.
+// Scan says whether guest memory is searched for the VMCOREINFO of the kernel,
+// which may take reading all of it, where none was handed over that is right.
 type Scan int
 
 const (
-	// ScanAuto does so unless what was handed over is right, or the guest runs
-	// another system.
+	// ScanAuto does so unless the guest runs another system.
 	ScanAuto Scan = iota
 	// ScanAlways does so whatever the guest seems to run.
 	ScanAlways

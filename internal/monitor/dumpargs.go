@@ -73,7 +73,7 @@ func NewDumpArgs(fs *flag.FlagSet) *DumpArgs {
 
 // NewScan defines the flag of a search for VMCOREINFO on fs.
 func NewScan(fs *flag.FlagSet, s *dump.Scan) {
-	fs.Var(s, "scan", "whether guest memory is scanned for VMCOREINFO, `WHEN`: auto (unless what was handed over is right, or Windows runs), always, never")
+	fs.Var(s, "scan", "whether guest memory is scanned where QEMU has no VMCOREINFO that is right, `WHEN`: auto (unless Windows runs), always, never")
 }
 
 // Request is what was asked for, once the flags are set: words are the other
