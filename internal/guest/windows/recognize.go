@@ -25,8 +25,8 @@ func Recognize(m *guest.Machine) bool {
 		}
 		kernel := (*image)(nil)
 		for _, v := range own {
-			if v.word == 8 && !slices.ContainsFunc(v.entries, func(va uint64) bool { return va >= kernelsFrom && va < kernelsTo }) {
-				continue // Linux
+			if !slices.ContainsFunc(v.entries, v.mayHaveKernel) {
+				continue // it takes many reads to find nothing
 			}
 			if kernel, _ = v.entered(); kernel != nil {
 				break
@@ -45,6 +45,15 @@ func Recognize(m *guest.Machine) bool {
 	m.Kernel = &guest.Kernel{System: "Windows", Release: first.release(), Remarks: []string{
 		fmt.Sprintf("the kernel of Windows is at %#x, found from %s: VMCOREINFO, which Linux has, was not searched for", first.base, who), forWinDbg}}
 	return true
+}
+
+// mayHaveKernel reports whether Windows' kernel, rather than Linux's, may be at
+// an address: x86's has page tables where Linux lies.
+func (s space) mayHaveKernel(va uint64) bool {
+	if s.word == 8 {
+		return va >= kernelsFrom && va < kernelsTo
+	}
+	return va < 0xc000_0000 || va >= 0xe000_0000
 }
 
 // forWinDbg is what users of Windows guests should know.
