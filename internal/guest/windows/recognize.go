@@ -16,35 +16,48 @@ func Recognize(m *guest.Machine) bool {
 	if m.Arch.Machine != elf.EM_X86_64 && m.Arch.Machine != elf.EM_386 {
 		return false
 	}
-	var first *image
+	var kernel *image
 	who := ""
 	for _, cpu := range m.CPUs {
 		own := viewsOf(m, cpu)
-		if len(own) == 0 {
+		switch {
+		case len(own) == 0:
 			continue
-		}
-		kernel := (*image)(nil)
-		for _, v := range own {
-			if !slices.ContainsFunc(v.entries, v.mayHaveKernel) {
-				continue // it takes many reads to find nothing
+		case kernel == nil:
+			kernel, who = enteredBy(own), own[0].who
+			if kernel == nil {
+				return false
 			}
-			if kernel, _ = v.entered(); kernel != nil {
-				break
-			}
-		}
-		if kernel == nil {
+		case !slices.ContainsFunc(own, kernel.isEnteredBy):
 			return false
 		}
-		if first == nil {
-			first, who = kernel, own[0].who
-		}
 	}
-	if first == nil {
+	if kernel == nil {
 		return false
 	}
-	m.Kernel = &guest.Kernel{System: "Windows", Release: first.release(), Remarks: []string{
-		fmt.Sprintf("the kernel of Windows is at %#x, found from %s: VMCOREINFO, which Linux has, was not searched for", first.base, who), forWinDbg}}
+	m.Kernel = &guest.Kernel{System: "Windows", Release: kernel.release(), Remarks: []string{
+		fmt.Sprintf("the kernel of Windows is at %#x, found from %s: VMCOREINFO, which Linux has, was not searched for", kernel.base, who), forWinDbg}}
 	return true
+}
+
+// enteredBy is the kernel that a vCPU enters, as one of its views shows it; nil
+// if none does.
+func enteredBy(own []view) *image {
+	for _, v := range own {
+		if !slices.ContainsFunc(v.entries, v.mayHaveKernel) {
+			continue // it takes many reads to find nothing
+		}
+		if kernel, _ := v.entered(); kernel != nil {
+			return kernel
+		}
+	}
+	return nil
+}
+
+// isEnteredBy reports whether a vCPU that has a view enters the image, too.
+func (im *image) isEnteredBy(v view) bool {
+	magic, err := v.number(im.base, 2)
+	return err == nil && magic == 'M'|'Z'<<8 && slices.ContainsFunc(v.entries, im.has)
 }
 
 // mayHaveKernel reports whether Windows' kernel, rather than Linux's, may be at
