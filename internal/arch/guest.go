@@ -70,10 +70,13 @@ func GuestByName(name string) (Guest, error) {
 	return Guest{}, fmt.Errorf("unknown architecture %q: use one of %s, or auto", name, strings.Join(GuestNames(), ", "))
 }
 
-// CheckGuestName refuses what [GuestByName] does not know but for "" and auto,
-// which leave the architecture to be found out.
+// IsAuto reports whether a name leaves the architecture to be found out: "" and
+// auto do.
+func IsAuto(name string) bool { return name == "" || strings.EqualFold(name, "auto") }
+
+// CheckGuestName refuses what is neither [IsAuto] nor known to [GuestByName].
 func CheckGuestName(name string) error {
-	if name == "" || strings.EqualFold(name, "auto") {
+	if IsAuto(name) {
 		return nil
 	}
 	_, err := GuestByName(name)

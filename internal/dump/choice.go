@@ -20,12 +20,13 @@ const (
 	SparseNever
 )
 
-var sparseNames = []string{"auto", "always", "never"}
+// whenNames are those of Sparse and of Scan.
+var whenNames = []string{"auto", "always", "never"}
 
-func (s Sparse) String() string { return sparseNames[s] }
+func (s Sparse) String() string { return whenNames[s] }
 
 // Set takes the name of a choice, as a flag does.
-func (s *Sparse) Set(name string) error { return set(s, name, sparseNames) }
+func (s *Sparse) Set(name string) error { return set(s, name, whenNames) }
 
 // Direct says whether data is written around the page cache.
 type Direct int
@@ -59,12 +60,10 @@ const (
 	ScanNever
 )
 
-var scanNames = []string{"auto", "always", "never"}
-
-func (s Scan) String() string { return scanNames[s] }
+func (s Scan) String() string { return whenNames[s] }
 
 // Set takes the name of a choice, as a flag does.
-func (s *Scan) Set(name string) error { return set(s, name, scanNames) }
+func (s *Scan) Set(name string) error { return set(s, name, whenNames) }
 
 func set[T ~int](v *T, name string, names []string) error {
 	i := slices.Index(names, name)

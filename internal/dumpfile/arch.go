@@ -24,7 +24,7 @@ var unames = map[string]elf.Machine{
 // processors, by the machine's name, which QEMU has wrong for 32-bit guests of
 // a 64-bit machine.
 func (f *File) Arch(name string) (arch.Guest, error) {
-	if name != "" && !strings.EqualFold(name, "auto") {
+	if !arch.IsAuto(name) {
 		return arch.GuestByName(name)
 	}
 	m := f.Machine

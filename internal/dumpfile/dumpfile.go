@@ -148,8 +148,8 @@ const leftOut = "was left out when the file was written"
 const behindEnd = "is behind the end of the file, which is cut short"
 
 // takeImage sets the memory, and by what its map says of it which ranges the
-// file has, has lost and was to be without: why says why.
-func (f *File) takeImage(im *guest.Image, why func(guest.Missing) string) {
+// file has, has lost and was to be without.
+func (f *File) takeImage(im *guest.Image) {
 	f.memory = im
 	for _, e := range im.Map.Extents() {
 		x := guest.Missing{Addr: e.Addr, Size: e.Size}
@@ -158,7 +158,7 @@ func (f *File) takeImage(im *guest.Image, why func(guest.Missing) string) {
 			x.Reason = behindEnd
 			f.Lost = append(f.Lost, x)
 		case extent.Omitted:
-			x.Reason = why(x)
+			x.Reason = leftOut
 			f.Absent = append(f.Absent, x)
 		default:
 			f.Ranges = append(f.Ranges, guest.Range{Addr: e.Addr, Size: e.Size})

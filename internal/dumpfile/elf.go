@@ -32,13 +32,12 @@ func newELF(v *vmcorefile.File) (*File, error) {
 			return nil, err
 		}
 	}
-	f.takeImage(&im.Image, func(x guest.Missing) string {
-		if vbox {
-			return reasonOf(x, labelled)
+	f.takeImage(&im.Image)
+	if vbox { // the map has it
+		for i, x := range f.Absent {
+			f.Absent[i].Reason = reasonOf(x, labelled)
 		}
-		return leftOut
-	})
-	if !vbox { // there the map has it
+	} else {
 		f.Absent = append(f.Absent, labelled...)
 	}
 	if im.Twice > 0 {

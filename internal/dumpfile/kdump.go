@@ -141,10 +141,7 @@ type pages struct{ *kdumpfile.File }
 
 // Zero is about pages of zeros that share one in the file; others are stored
 // like any.
-func (p pages) Zero(a addr.GPA, n uint64) bool {
-	zeros, _ := p.Zeros(int64(a), int64(n))
-	return uint64(zeros) == n
-}
+func (p pages) Zero(a addr.GPA, n uint64) bool { return toldZero(p, a, n) }
 
 func (p pages) Where(a addr.GPA) string {
 	page, err := p.Page(int64(a) / p.BlockSize)

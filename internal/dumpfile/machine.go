@@ -148,12 +148,21 @@ func (u unpacked) ReadAt(p []byte, off int64) (int, error) { return u.f.ReadAt(p
 // NextData is as package dump asks for it: zeros that the file's own tables
 // tell, then what has to be read.
 func (u unpacked) NextData(off, n int64) (hole, data int64) {
-	if m, ok := u.f.memory.(interface {
-		Zeros(off, n int64) (zeros, data int64)
-	}); ok {
-		return m.Zeros(off, n)
+	if t, ok := u.f.memory.(zeroTeller); ok {
+		return t.Zeros(off, n)
 	}
 	return 0, n
+}
+
+// zeroTeller is memory whose tables tell zeros, as those of kdump files.
+type zeroTeller interface {
+	Zeros(off, n int64) (zeros, data int64)
+}
+
+// toldZero reports whether n bytes are told to be zeros.
+func toldZero(t zeroTeller, a addr.GPA, n uint64) bool {
+	zeros, _ := t.Zeros(int64(a), int64(n))
+	return uint64(zeros) == n
 }
 
 // Where a PC's processor begins to run is the firmware's ROM, which ends at

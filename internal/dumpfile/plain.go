@@ -15,7 +15,7 @@ import (
 // newLiME makes a file of a dump in LiME's form.
 func newLiME(l *limefile.File) (*File, error) {
 	f := &File{Format: "LiME", Block: 1, close: l.Close}
-	f.takeImage(&l.Image, func(guest.Missing) string { return leftOut })
+	f.takeImage(&l.Image)
 	return f, nil
 }
 

@@ -128,10 +128,7 @@ func (s *split) Zeros(off, n int64) (zeros, data int64) {
 	return zeros, data
 }
 
-func (s *split) Zero(a addr.GPA, n uint64) bool {
-	zeros, _ := s.Zeros(int64(a), int64(n))
-	return uint64(zeros) == n
-}
+func (s *split) Zero(a addr.GPA, n uint64) bool { return toldZero(s, a, n) }
 
 func (s *split) Where(a addr.GPA) string {
 	own := s.part(int64(a))

@@ -26,7 +26,7 @@ func newWindows(w *windmpfile.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.takeImage(im, func(guest.Missing) string { return leftOut })
+	f.takeImage(im)
 	f.CPUs, f.Own = w.CPUs(im), w.Own(im)
 	header, err := w.CompleteHeader()
 	if err != nil {

@@ -18,9 +18,9 @@ type DumpRequest struct {
 	File   string
 	Arch   string // "" and "auto": QEMU's own
 	Format string // "": the first of formats
+	Scan   dump.Scan
 	// FloatContext puts x87 and SSE registers into a Windows crash dump.
 	FloatContext bool
-	Scan         dump.Scan // for VMCOREINFO
 	// IgnoreNote has the header of a Windows crash dump made from guest memory.
 	IgnoreNote bool
 	dump.Options

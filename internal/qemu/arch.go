@@ -70,7 +70,7 @@ func archOf(state arch.State) string {
 // "auto" for QEMU's own. An architecture the guest cannot have is refused.
 // The warning says what was assumed, "" if nothing was.
 func (vm *VM) Arch(name string) (g arch.Guest, warning string, err error) {
-	auto := name == "" || strings.EqualFold(name, "auto")
+	auto := arch.IsAuto(name)
 	if !auto {
 		if g, err = arch.GuestByName(name); err != nil {
 			return g, "", err

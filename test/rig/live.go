@@ -42,7 +42,7 @@ func (l *Live) Cont() error { return l.call("cont") }
 
 // Status is the state that QEMU says the guest is in, as "running".
 func (l *Live) Status() (string, error) {
-	reply, err := l.g.qmp.call("query-status", nil)
+	reply, err := l.ask("query-status")
 	if err != nil {
 		return "", err
 	}
@@ -52,12 +52,18 @@ func (l *Live) Status() (string, error) {
 }
 
 func (l *Live) call(command string) error {
-	_, err := l.g.qmp.call(command, nil)
+	_, err := l.ask(command)
+	return err
+}
+
+// ask gives QEMU a command. That QEMU has ended is an error that says how.
+func (l *Live) ask(command string) (json.RawMessage, error) {
+	reply, err := l.g.qmp.call(command, nil)
 	if errors.Is(err, io.EOF) {
 		l.g.cmd.Wait()
-		return fmt.Errorf("%w: QEMU has ended, %v\n%s", err, l.g.cmd.ProcessState, &l.g.stderr)
+		err = fmt.Errorf("%w: QEMU has ended, %v\n%s", err, l.g.cmd.ProcessState, &l.g.stderr)
 	}
-	return err
+	return reply, err
 }
 
 // Dump is QEMU's own dump of the guest, with a name of its own.

@@ -48,20 +48,26 @@ func small() []byte {
 func flatten(b []byte, n int) []byte {
 	out := make([]byte, 4096)
 	copy(out, "makedumpfile")
-	be := binary.BigEndian
-	be.PutUint64(out[16:], 1)
-	be.PutUint64(out[24:], 1)
+	binary.BigEndian.PutUint64(out[16:], 1)
+	binary.BigEndian.PutUint64(out[24:], 1)
 	for at := (len(b) - 1) / n * n; at >= 0; at -= n {
 		part := b[at:min(at+n, len(b))]
 		if len(bytes.Trim(part, "\x00")) == 0 {
 			continue
 		}
-		out = be.AppendUint64(out, uint64(at))
-		out = be.AppendUint64(out, uint64(len(part)))
-		out = append(out, part...)
+		out = addRecord(out, at, part)
 	}
-	return append(out, bytes.Repeat([]byte{0xff}, 16)...)
+	return append(out, lastRecord...)
 }
+
+// addRecord appends a record of a flattened file.
+func addRecord(out []byte, at int, part []byte) []byte {
+	out = binary.BigEndian.AppendUint64(out, uint64(at))
+	out = binary.BigEndian.AppendUint64(out, uint64(len(part)))
+	return append(out, part...)
+}
+
+var lastRecord = bytes.Repeat([]byte{0xff}, 16)
 
 func read(b []byte) (*File, error) { return New(bytes.NewReader(b), int64(len(b))) }
 

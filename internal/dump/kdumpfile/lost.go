@@ -14,19 +14,8 @@ const incomplete = 0x8
 func (f *File) findLost() error {
 	f.lost = newBitmap(nil, 0)
 	f.Incomplete = f.Compressed&incomplete != 0
-	cut := f.Cut || !f.has(f.descs, f.stored.count*descSize)
-	if cut && f.Flattened && !f.Cut {
-		return &FormatError{f.descs, fmt.Sprintf("the file ends before the last of %d page descriptors", f.stored.count)}
-	}
-	if !cut {
-		last, err := f.lastData()
-		if err != nil {
-			return err
-		}
-		cut = last > f.size
-	}
-	if !cut && !f.Incomplete {
-		return nil
+	if cut, err := f.isCut(); err != nil || !cut && !f.Incomplete {
+		return err
 	}
 	lost := make([]byte, len(f.stored.bits))
 	index := int64(0)
@@ -53,6 +42,20 @@ func (f *File) findLost() error {
 	}
 	f.lost = newBitmap(lost, f.MaxPage)
 	return nil
+}
+
+// isCut reports whether the file ends before all pages came.
+func (f *File) isCut() (bool, error) {
+	switch {
+	case f.Cut:
+		return true, nil
+	case f.has(f.descs, f.stored.count*descSize):
+		last, err := f.lastData()
+		return last > f.size, err
+	case f.Flattened:
+		return false, &FormatError{f.descs, fmt.Sprintf("the file ends before the last of %d page descriptors", f.stored.count)}
+	}
+	return true, nil
 }
 
 // has reports whether the file has n bytes at off.

@@ -11,28 +11,34 @@ import (
 // TestCut cuts a file at each byte behind its bitmaps: what is behind the end is
 // lost, and the rest is there.
 func TestCut(t *testing.T) {
-	pages := []int{1, 2, 3, 9}
 	for size := 4 * block; size <= len(small()); size++ {
 		f, err := read(small()[:size])
 		if err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		var has, lost int64
-		for i, n := range pages {
-			got := make([]byte, block)
-			_, err := f.ReadAt(got, int64(n)*block)
-			if size < 5*block+(i+1)*block {
-				lost++
-				if !errors.Is(err, ErrAbsent) {
-					t.Errorf("%d bytes, page %d: %v", size, n, err)
-				}
-			} else if has++; err != nil || !bytes.Equal(got, page(n)) {
+		holdsFirst(t, f, size)
+	}
+}
+
+// holdsFirst holds f to have of small what the first bytes of that have, so
+// many.
+func holdsFirst(t *testing.T, f *File, size int) {
+	t.Helper()
+	var has, lost int64
+	for i, n := range []int{1, 2, 3, 9} {
+		got := make([]byte, block)
+		_, err := f.ReadAt(got, int64(n)*block)
+		if size < 5*block+(i+1)*block {
+			lost++
+			if !errors.Is(err, ErrAbsent) {
 				t.Errorf("%d bytes, page %d: %v", size, n, err)
 			}
+		} else if has++; err != nil || !bytes.Equal(got, page(n)) {
+			t.Errorf("%d bytes, page %d: %v", size, n, err)
 		}
-		if f.Pages() != has || count(f.Ranges()) != has || count(f.Lost()) != lost || count(f.Stored()) != 4 || count(f.Exist()) < 4 {
-			t.Fatalf("%d bytes: %d pages in %x, lost %x", size, f.Pages(), f.Ranges(), f.Lost())
-		}
+	}
+	if f.Pages() != has || count(f.Ranges()) != has || count(f.Lost()) != lost || count(f.Stored()) != 4 || count(f.Exist()) < 4 {
+		t.Fatalf("%d bytes: %d pages in %x, lost %x", size, f.Pages(), f.Ranges(), f.Lost())
 	}
 }
 
@@ -40,11 +46,10 @@ func TestCut(t *testing.T) {
 // the bitmaps are, the pages that came are there.
 func TestCutFlattened(t *testing.T) {
 	flat := ordered(small())
-	pages := []int{1, 2, 3, 9}
 	for size := 4096; size <= len(flat); size++ {
 		f, err := read(flat[:size])
-		came := small()[:max(0, unflattened(size))]
-		if len(came) < 3*block+2 {
+		came := unflattened(size)
+		if came < 3*block+2 {
 			if err == nil {
 				t.Fatalf("%d bytes: no error, and the bitmaps are not there", size)
 			}
@@ -56,16 +61,7 @@ func TestCutFlattened(t *testing.T) {
 		if f.Cut != (size < len(flat)) {
 			t.Errorf("%d bytes: cut is %v", size, f.Cut)
 		}
-		for i, n := range pages {
-			got := make([]byte, block)
-			_, err := f.ReadAt(got, int64(n)*block)
-			if there := len(came) >= 5*block+(i+1)*block; there && (err != nil || !bytes.Equal(got, page(n))) || !there && !errors.Is(err, ErrAbsent) {
-				t.Errorf("%d bytes, page %d: %v", size, n, err)
-			}
-		}
-		if count(f.Ranges()) != f.Pages() || count(f.Lost()) != 4-f.Pages() || count(f.Stored()) != 4 {
-			t.Fatalf("%d bytes: %d pages in %x, lost %x", size, f.Pages(), f.Ranges(), f.Lost())
-		}
+		holdsFirst(t, f, came)
 	}
 }
 
@@ -76,12 +72,9 @@ const orderedRecord = 300
 func ordered(b []byte) []byte {
 	out := flatten(nil, 1)[:4096]
 	for at := 0; at < len(b); at += orderedRecord {
-		part := b[at:min(at+orderedRecord, len(b))]
-		out = binary.BigEndian.AppendUint64(out, uint64(at))
-		out = binary.BigEndian.AppendUint64(out, uint64(len(part)))
-		out = append(out, part...)
+		out = addRecord(out, at, b[at:min(at+orderedRecord, len(b))])
 	}
-	return append(out, bytes.Repeat([]byte{0xff}, 16)...)
+	return append(out, lastRecord...)
 }
 
 // unflattened is how much of small comes in the first bytes of what ordered
@@ -94,11 +87,9 @@ func unflattened(size int) int {
 // TestCutAnywhere takes a flattened file whose first page came last.
 func TestCutAnywhere(t *testing.T) {
 	flat := ordered(small()[:5*block])
-	flat = flat[:len(flat)-16]
+	flat = flat[:len(flat)-len(lastRecord)]
 	for n := 4; n > 0; n-- {
-		flat = binary.BigEndian.AppendUint64(flat, uint64(4+n)*block)
-		flat = binary.BigEndian.AppendUint64(flat, block)
-		flat = append(flat, small()[(4+n)*block:][:block]...)
+		flat = addRecord(flat, (4+n)*block, small()[(4+n)*block:][:block])
 	}
 	f, err := read(flat[:len(flat)-1])
 	if err != nil {

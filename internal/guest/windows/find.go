@@ -106,8 +106,8 @@ func (f *finder) tables() {
 	if err == nil {
 		s := f.space
 		s.paging.CR3 = table
-		var magic uint64
-		if magic, err = s.number(f.kernel.base, 2); err == nil && magic == 'M'|'Z'<<8 {
+		var there bool
+		if there, err = s.mayBeImage(f.kernel.base); there {
 			f.header.Put(DirectoryTableBase, table)
 			f.space = s
 			return

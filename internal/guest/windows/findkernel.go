@@ -105,7 +105,7 @@ func (w *walk) down(entry uint64) *image {
 			return nil
 		}
 		w.seen[page] = true
-		if magic, err := w.v.number(page, 2); err != nil || magic != 'M'|'Z'<<8 {
+		if found, _ := w.v.mayBeImage(page); !found {
 			continue
 		}
 		im, err := readImage(w.v.space, page)

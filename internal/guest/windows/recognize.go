@@ -56,8 +56,8 @@ func enteredBy(own []view) *image {
 
 // isEnteredBy reports whether a vCPU that has a view enters the image, too.
 func (im *image) isEnteredBy(v view) bool {
-	magic, err := v.number(im.base, 2)
-	return err == nil && magic == 'M'|'Z'<<8 && slices.ContainsFunc(v.entries, im.has)
+	there, _ := v.mayBeImage(im.base)
+	return there && slices.ContainsFunc(v.entries, im.has)
 }
 
 // mayHaveKernel reports whether Windows' kernel, rather than Linux's, may be at

@@ -54,6 +54,12 @@ func (s space) at(va uint64) uint64 {
 	return va
 }
 
+// mayBeImage reports whether what is at an address begins as an executable does.
+func (s space) mayBeImage(va uint64) (bool, error) {
+	magic, err := s.number(va, 2)
+	return err == nil && magic == 'M'|'Z'<<8, err
+}
+
 // read reads all of p.
 func (s space) read(p []byte, va uint64) error {
 	_, err := s.image.ReadVirtual(s.paging, p, s.at(va))

@@ -81,7 +81,7 @@ var archNames = map[string]string{
 
 // Guest is the machine as a dump takes it. The stub's registers are not read.
 func (m *Machine) Guest(archName string) (*guest.Machine, error) {
-	if archName == "" || strings.EqualFold(archName, "auto") {
+	if arch.IsAuto(archName) {
 		if archName = archNames[m.arch]; archName == "" {
 			return nil, fmt.Errorf("%w of the guest is not known, QEMU's gdbstub calls it %q: name it, one of %s",
 				qemu.ErrArch, m.arch, strings.Join(arch.GuestNames(), ", "))
